@@ -1,0 +1,20 @@
+{
+  "targets": [
+    {
+      "target_name": "hybridnet",
+      "sources": ["<!@(ls native/*.cc)"],
+      "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api"],
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_ADDON_API_REQUIRE_BASIC_FINALIZERS"],
+      "cflags_cc": ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+    },
+    {
+      "target_name": "hybridnet-cni",
+      "type": "executable",
+      "sources": ["<!@(ls cni/src/*.cc)"],
+      "cflags_cc!": ["-O3", "-fPIC"],
+      "cflags_cc": ["-std=c++17", "-Os", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections"],
+      "ldflags!": ["-rdynamic"],
+      "ldflags": ["-static", "-s", "-Wl,--gc-sections"],
+    },
+  ],
+}

@@ -1,0 +1,122 @@
+// The test runner: one process and one fresh set of namespaces per file.
+//
+// uvu alone has three false greens (a throwing hook, a forgotten run(), no matching file) and no time-out. Here a file
+// passes only if its process exited 0 and reported at least one test, all passed. Each file runs in new network, mount
+// and process-id namespaces (and, without root, a user namespace), so that nothing it makes can reach this machine or
+// outlive it. The last line is `N passed, N failed`, counted in tests.
+//
+//   node --import tsx test/run.ts [--jobs N] [--timeout SECONDS] [path-substring ...]
+import { spawn } from 'node:child_process'
+import { readdir, readlink } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
+import { sandboxCommand } from './support/sandbox.ts'
+
+interface FileResult {
+  file: string
+  passed: number
+  failed: number
+  skipped: number
+  seconds: number
+  output: string
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+    timeout: { type: 'string', default: '180' },
+    verbose: { type: 'boolean', default: false },
+  },
+})
+
+const root = new URL('..', import.meta.url).pathname
+const jobs = Number(values.jobs)
+const timeoutSeconds = Number(values.timeout)
+
+async function testFiles(): Promise<string[]> {
+  const entries = await readdir(join(root, 'test'), { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)))
+    .sort()
+}
+
+/** The totals uvu prints at the end of a file's run, or null when it printed none. */
+function parseTotals(output: string): { total: number; passed: number; skipped: number } | null {
+  // eslint-disable-next-line no-control-regex
+  const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, '')
+  const total = /^\s*Total:\s+(\d+)/m.exec(plain)
+  const passed = /^\s*Passed:\s+(\d+)/m.exec(plain)
+  const skipped = /^\s*Skipped:\s+(\d+)/m.exec(plain)
+  if (!total || !passed) return null
+  return { total: Number(total[1]), passed: Number(passed[1]), skipped: Number(skipped?.[1] ?? 0) }
+}
+
+function runFile(file: string, hostNetns: string): Promise<FileResult> {
+  const started = performance.now()
+  const [command, ...args] = sandboxCommand([process.execPath, '--import', 'tsx', file])
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, FORCE_COLOR: '0', HYBRIDNET_HOST_NETNS: hostNetns, HYBRIDNET_SANDBOX: '1' },
+    })
+    let output = ''
+    let verdict: string | null = null
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    const watchdog = setTimeout(() => {
+      verdict = `no end after ${timeoutSeconds} s`
+      child.kill('SIGKILL')
+    }, timeoutSeconds * 1000)
+    child.on('error', (error) => (verdict = error.message))
+    child.on('close', (code, signal) => {
+      clearTimeout(watchdog)
+      const totals = parseTotals(output)
+      if (totals === null) verdict ??= 'reported no totals (is test.run() missing?)'
+      else if (totals.total === 0) verdict ??= 'ran no test'
+      if (code !== 0) verdict ??= `exit ${signal ?? code}`
+      const passed = totals?.passed ?? 0
+      const failedTests = totals ? totals.total - totals.passed - totals.skipped : 0
+      if (verdict !== null) output += `\n${file}: ${verdict}\n`
+      resolve({
+        file,
+        passed,
+        failed: verdict !== null ? Math.max(1, failedTests) : failedTests,
+        skipped: totals?.skipped ?? 0,
+        seconds: (performance.now() - started) / 1000,
+        output,
+      })
+    })
+  })
+}
+
+const files = await testFiles()
+if (files.length === 0) {
+  console.error('no test file matches')
+  console.log('0 passed, 1 failed')
+  process.exit(1)
+}
+const hostNetns = await readlink('/proc/self/ns/net')
+const queue = [...files]
+const results: FileResult[] = []
+await Promise.all(
+  Array.from({ length: jobs }, async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const result = await runFile(file, hostNetns)
+      results.push(result)
+      const mark = result.failed > 0 ? 'FAIL' : 'ok  '
+      const skips = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
+      console.log(`${mark} ${result.file}  ${result.passed} passed${skips}  ${result.seconds.toFixed(1)} s`)
+      if (result.failed > 0 || values.verbose || result.skipped > 0) console.log(result.output.replaceAll(/^/gm, '     '))
+    }
+  }),
+)
+const sum = (pick: (result: FileResult) => number): number => results.reduce((total, result) => total + pick(result), 0)
+const failed = sum((result) => result.failed)
+const skipped = sum((result) => result.skipped)
+console.log(`${sum((result) => result.passed)} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+process.exit(failed > 0 ? 1 : 0)
