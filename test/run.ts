@@ -111,7 +111,8 @@ await Promise.all(
       const mark = result.failed > 0 ? 'FAIL' : 'ok  '
       const skips = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
       console.log(`${mark} ${result.file}  ${result.passed} passed${skips}  ${result.seconds.toFixed(1)} s`)
-      if (result.failed > 0 || values.verbose || result.skipped > 0) console.log(result.output.replaceAll(/^/gm, '     '))
+      if (result.failed > 0 || values.verbose || result.skipped > 0)
+        console.log(result.output.replaceAll(/^/gm, '     '))
     }
   }),
 )

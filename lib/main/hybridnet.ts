@@ -47,6 +47,8 @@ if (program === undefined) {
 try {
   process.exitCode = await (await program.load()).run(argv)
 } catch (error) {
-  process.stderr.write(`hybridnet ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  process.stderr.write(
+    `hybridnet ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  )
   process.exitCode = 1
 }

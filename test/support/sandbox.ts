@@ -9,7 +9,18 @@ import { readlinkSync } from 'node:fs'
  */
 export function sandboxCommand(command: readonly string[]): [string, ...string[]] {
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']
-  return ['unshare', ...user, '--net', '--mount', '--ipc', '--pid', '--fork', '--kill-child', '--mount-proc', ...command]
+  return [
+    'unshare',
+    ...user,
+    '--net',
+    '--mount',
+    '--ipc',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+    ...command,
+  ]
 }
 
 /**
