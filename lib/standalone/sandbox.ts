@@ -24,7 +24,18 @@ export const sandboxVariables = {
  */
 export function sandboxCommand(command: readonly string[]): [string, ...string[]] {
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']
-  return ['unshare', ...user, '--net', '--mount', '--ipc', '--pid', '--fork', '--kill-child', '--mount-proc', ...command]
+  return [
+    'unshare',
+    ...user,
+    '--net',
+    '--mount',
+    '--ipc',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+    ...command,
+  ]
 }
 
 /** The environment for a process started with {@link sandboxCommand}. */

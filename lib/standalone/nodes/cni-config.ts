@@ -96,9 +96,7 @@ function chooseVersion(json: Record<string, unknown>, source: string): string {
   const known = offered.filter((version) => (supportedVersions as readonly string[]).includes(version))
   const best = known.sort(compareVersions).at(-1)
   if (best === undefined) {
-    throw new Error(
-      `${source}: cniVersion ${JSON.stringify(single)}: expected one of ${supportedVersions.join(', ')}`,
-    )
+    throw new Error(`${source}: cniVersion ${JSON.stringify(single)}: expected one of ${supportedVersions.join(', ')}`)
   }
   return best
 }
@@ -192,12 +190,7 @@ export function parseResult(operation: string, stdout: string): CniResult {
 }
 
 /** The error a failed plugin reported on stdout, or what can be said when it reported none. */
-export function parsePluginError(
-  operation: string,
-  exit: string,
-  stdout: string,
-  stderr: string,
-): CniPluginError {
+export function parsePluginError(operation: string, exit: string, stdout: string, stderr: string): CniPluginError {
   try {
     const json: unknown = JSON.parse(stdout)
     if (isRecord(json) && typeof json['code'] === 'number') {

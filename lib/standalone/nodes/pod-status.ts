@@ -60,10 +60,15 @@ export function mergeConditions(present: readonly Condition[], wanted: readonly 
 }
 
 /** Status of a pod that runs. `hostAddresses`: the node's, the first is `hostIP`. */
-export function runningStatus(pod: Pod, sandbox: SandboxState, hostAddresses: readonly string[]): Record<string, unknown> {
-  const ready = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady'].map(
-    (type): Condition => ({ type, status: 'True' }),
-  )
+export function runningStatus(
+  pod: Pod,
+  sandbox: SandboxState,
+  hostAddresses: readonly string[],
+): Record<string, unknown> {
+  const ready = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady'].map((type): Condition => ({
+    type,
+    status: 'True',
+  }))
   const conditions = mergeConditions(pod.status?.conditions ?? [], ready, sandbox.startedAt)
   return {
     phase: 'Running',
@@ -122,8 +127,13 @@ function containerStatuses(
     started: ready,
     restartCount: 0,
     state,
-    ...(sandbox?.containerId == null ? {} : { containerID: `hybridnet://${sandbox.containerId}` }),
+    ...containerIdOf(sandbox),
   }))
+}
+
+function containerIdOf(sandbox: SandboxState | null): { containerID?: string } {
+  const id = sandbox?.containerId ?? null
+  return id === null ? {} : { containerID: `hybridnet://${id}` }
 }
 
 /** true for a pod whose containers have all ended; it keeps no sandbox. */
@@ -140,7 +150,12 @@ export function nodeStatus(
   const ready: Condition =
     problem === null
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
-      : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: `container runtime network not ready: ${problem}` }
+      : {
+          type: 'Ready',
+          status: 'False',
+          reason: 'KubeletNotReady',
+          message: `container runtime network not ready: ${problem}`,
+        }
   const resources = { cpu: '4', memory: '8Gi', pods: '256', 'ephemeral-storage': '16Gi' }
   return {
     capacity: resources,
