@@ -1,5 +1,6 @@
 // Which host interface is the parent of which fabric (spec/node-agent §3.3). Pure: decides from a picture of the host.
-import { contains, formatAddress, isGlobalUnicast, parsePrefix, type IPAddress, type Prefix } from '../ip/index.ts'
+import { isContainerLink } from '../dataplane/constants.ts'
+import { contains, parsePrefix, type IPAddress } from '../ip/index.ts'
 import type { Addr, Link, Route } from '../netlink/types.ts'
 
 /** What the choice looks at: devices, addresses and the main table of both families. */
@@ -23,11 +24,6 @@ export interface InterfacePreferences {
 
 const MAIN_TABLE = 254
 const RTN_UNICAST = 1
-
-/** Links of pods and other container systems: their events and addresses are none of the node's own. */
-export function isContainerLink(name: string): boolean {
-  return /^(hybr|h_|veth|docker|kube-)/.test(name) || name.endsWith('_h')
-}
 
 /**
  * Choose the parents.
@@ -91,26 +87,4 @@ function defaultRouteOutput(routes: readonly Route[], zero: IPAddress): number |
     if (index !== undefined) return index
   }
   return undefined
-}
-
-/**
- * The VTEP address: the first global unicast address of the VXLAN parent, IPv4 before IPv6, inside any of `cidrs`; any
- * address when `cidrs` is empty (spec/dataplane §3.3, spec/node-agent R-CFG-10).
- *
- * @throws Error listing the addresses there are
- */
-export function chooseVtepAddress(parent: Link, addresses: readonly Addr[], cidrs: readonly Prefix[]): IPAddress {
-  const own = globalUnicastOf(addresses, parent.index)
-  const chosen = own.find((address) => cidrs.length === 0 || cidrs.some((prefix) => contains(prefix, address)))
-  if (chosen !== undefined) return chosen
-  const have = own.map(formatAddress).join(', ') || 'none'
-  throw new Error(`no VTEP address on ${parent.name}: none of its addresses (${have}) is in --vtep-address-cidrs`)
-}
-
-/** Global unicast addresses of a device, IPv4 before IPv6, otherwise in kernel order. */
-export function globalUnicastOf(addresses: readonly Addr[], index: number): IPAddress[] {
-  const own = addresses.filter((entry) => entry.index === index && isGlobalUnicast(entry.address))
-  const ipv4 = own.filter((entry) => typeof entry.address === 'number')
-  const ipv6 = own.filter((entry) => typeof entry.address === 'bigint')
-  return [...ipv4, ...ipv6].map((entry) => entry.address)
 }
