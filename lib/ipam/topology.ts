@@ -1,0 +1,223 @@
+// Networks and subnets as the allocator knows them, and which subnets serve. A subnet serves when its description is valid,
+// its network exists and nothing already serving overlaps it. One that does not is kept, with the reason, and tried again
+// whenever something that stood in its way may have gone; the others never notice (manager.md D20).
+import type { Family, IPAddress } from '../ip/index.ts'
+import { IpamError } from './errors.ts'
+import { FamilyPool } from './family-pool.ts'
+import { Geometry } from './geometry.ts'
+import { RecordIndexes } from './indexes.ts'
+import { Ledger } from './ledger.ts'
+import { LooseAddresses } from './loose.ts'
+import { Placement } from './placement.ts'
+import { Subnet } from './subnet.ts'
+import type { NetworkConfig, SubnetConfig } from './types.ts'
+
+export interface Network {
+  config: NetworkConfig
+  readonly pools: Readonly<Record<Family, FamilyPool>>
+}
+
+export interface SubnetEntry {
+  config: SubnetConfig
+  /** Set while it serves. */
+  serving: Subnet | null
+  /** Why it does not serve; null while it does. */
+  refusal: string | null
+  /** Where its round stood when it last served. */
+  cursor: IPAddress | null
+  readonly arrival: number
+}
+
+export class Topology {
+  readonly indexes = new RecordIndexes()
+  readonly loose = new LooseAddresses()
+  readonly placement = new Placement()
+  readonly networks = new Map<string, Network>()
+  /** In order of arrival: of two that overlap the first to come serves. */
+  readonly subnets = new Map<string, SubnetEntry>()
+  readonly #ledgers = new Map<string, Ledger>()
+  /** What does not serve but may later. */
+  readonly #refused = new Set<SubnetEntry>()
+  #arrivals = 0
+
+  setNetwork(config: NetworkConfig): void {
+    if (config.name === '') throw new IpamError('invalid-request', 'a network needs a name')
+    const known = this.networks.get(config.name)
+    if (known !== undefined) {
+      known.config = config
+      return
+    }
+    this.networks.set(config.name, {
+      config,
+      pools: {
+        4: new FamilyPool(emptyToNull(config.lastSubnet4)),
+        6: new FamilyPool(emptyToNull(config.lastSubnet6)),
+      },
+    })
+    this.#retry()
+  }
+
+  /** Its subnets stop serving; what they hold stays held. */
+  deleteNetwork(name: string): void {
+    if (!this.networks.has(name)) return
+    for (const entry of this.subnets.values()) if (entry.config.network === name) this.#withdraw(entry)
+    this.networks.delete(name)
+    for (const entry of this.subnets.values()) {
+      if (entry.config.network === name) this.#refuse(entry, `spec.network "${name}" does not exist`)
+    }
+    this.#retry()
+  }
+
+  setSubnet(config: SubnetConfig): SubnetEntry {
+    const known = this.subnets.get(config.name)
+    const entry: SubnetEntry = known ?? {
+      config,
+      serving: null,
+      refusal: null,
+      cursor: config.lastAllocated ?? null,
+      arrival: this.#arrivals++,
+    }
+    const before = entry.config
+    entry.config = config
+    if (known === undefined) this.subnets.set(config.name, entry)
+    const { serving } = entry
+    if (serving !== null && before.network === config.network && this.#reconfigure(serving, config)) return entry
+    this.#withdraw(entry)
+    this.#place(entry)
+    if (serving !== null) this.#retry()
+    return entry
+  }
+
+  /** A subnet whose object cannot be read as one: it stops serving, what it holds stays held. */
+  refuseSubnet(name: string, network: string, reason: string): void {
+    const entry = this.subnets.get(name)
+    if (entry === undefined) return
+    entry.config = { ...entry.config, network }
+    this.#withdraw(entry)
+    this.#refuse(entry, reason)
+    this.#refused.delete(entry)
+    this.#retry()
+  }
+
+  deleteSubnet(name: string): void {
+    const entry = this.subnets.get(name)
+    if (entry === undefined) return
+    this.#withdraw(entry)
+    this.subnets.delete(name)
+    this.#refused.delete(entry)
+    this.#dropEmpty(name)
+    this.#retry()
+  }
+
+  /** The ledger of a subnet name, made when there is none. */
+  ledger(name: string): Ledger {
+    let ledger = this.#ledgers.get(name)
+    if (ledger === undefined) {
+      ledger = new Ledger(name, this.indexes, this.loose)
+      this.#ledgers.set(name, ledger)
+    }
+    return ledger
+  }
+
+  existingLedger(name: string): Ledger | undefined {
+    return this.#ledgers.get(name)
+  }
+
+  ledgers(): IterableIterator<Ledger> {
+    return this.#ledgers.values()
+  }
+
+  /** After a record of that subnet name changed: brings sums up to date, forgets what is empty and unknown. */
+  touched(name: string): void {
+    const serving = this.subnets.get(name)?.serving
+    if (serving) this.#pool(serving)?.refresh(serving)
+    else this.#dropEmpty(name)
+  }
+
+  /** Whether nothing new may come from the subnet: it or its network is being deleted. */
+  isDraining(subnet: Subnet): boolean {
+    return subnet.config.draining === true || this.networks.get(subnet.config.network)?.config.draining === true
+  }
+
+  #pool(subnet: Subnet): FamilyPool | undefined {
+    return this.networks.get(subnet.config.network)?.pools[subnet.family]
+  }
+
+  #dropEmpty(name: string): void {
+    if (!this.subnets.has(name) && this.#ledgers.get(name)?.size === 0) this.#ledgers.delete(name)
+  }
+
+  /** The new description on the serving subnet, when it may serve with it in the same place. */
+  #reconfigure(serving: Subnet, config: SubnetConfig): boolean {
+    const before = serving.geometry
+    let geometry: Geometry
+    try {
+      geometry = new Geometry(config)
+    } catch (error) {
+      if (error instanceof IpamError) return false
+      throw error
+    }
+    if (geometry.family !== before.family) return false
+    this.placement.remove(config.name, before)
+    const conflict = this.placement.conflict(config, geometry)
+    if (conflict !== null) {
+      this.placement.add(serving.config, before)
+      return false
+    }
+    this.placement.add(config, geometry)
+    serving.reconfigure(config, geometry)
+    this.#pool(serving)?.refresh(serving)
+    if (geometry.start !== before.start || geometry.end !== before.end || geometry.cidr.length !== before.cidr.length) {
+      this.#retry()
+    }
+    return true
+  }
+
+  #place(entry: SubnetEntry): void {
+    const { config } = entry
+    const network = this.networks.get(config.network)
+    try {
+      const geometry = new Geometry(config)
+      const reason =
+        network === undefined
+          ? `spec.network "${config.network}" does not exist`
+          : this.placement.conflict(config, geometry)
+      if (network === undefined || reason !== null) {
+        this.#refuse(entry, reason ?? '')
+        return
+      }
+      this.placement.add(config, geometry)
+      entry.serving = new Subnet(config, geometry, this.ledger(config.name), entry.cursor)
+      entry.refusal = null
+      this.#refused.delete(entry)
+      network.pools[geometry.family].add(entry.serving)
+    } catch (error) {
+      if (!(error instanceof IpamError)) throw error
+      this.#refuse(entry, error.message)
+    }
+  }
+
+  #withdraw(entry: SubnetEntry): void {
+    const { serving } = entry
+    if (serving === null) return
+    this.#pool(serving)?.remove(serving)
+    this.placement.remove(serving.name, serving.geometry)
+    serving.ledger.listen(this.loose)
+    entry.cursor = serving.cursor
+    entry.serving = null
+  }
+
+  #refuse(entry: SubnetEntry, reason: string): void {
+    entry.refusal = reason
+    this.#refused.add(entry)
+  }
+
+  /** Tries the refused again, in order of arrival. */
+  #retry(): void {
+    for (const entry of [...this.#refused].sort((a, b) => a.arrival - b.arrival)) this.#place(entry)
+  }
+}
+
+function emptyToNull(text: string | undefined): string | null {
+  return text === undefined || text === '' ? null : text
+}
