@@ -1,0 +1,235 @@
+// What this node is, drawn from the mirror of its links, addresses and main-table routes: names, tunnel endpoint,
+// addresses to expose on the VXLAN device. Pure; spec/dataplane.md §3.1–3.3.
+import {
+  compareAddresses,
+  contains,
+  equalPrefixes,
+  familyOf,
+  isGlobalUnicast,
+  type Family,
+  type IPAddress,
+  type Prefix,
+} from '../ip/index.ts'
+import type { Addr, Link, Route } from '../netlink/types.ts'
+import { isContainerLink, MAX_LINK_NAME, MAX_VLAN_ID, MAX_VNI, TABLE_MAIN, VXLAN_INFIX } from './constants.ts'
+import type { ClusterInput, DataplaneConfig } from './inputs.ts'
+
+export interface NodeFacts {
+  /** Whether IPv6 is on at all (§8.7). */
+  readonly ipv6: boolean
+  /** Name of the VXLAN device; null without an overlay network or when the name is impossible. */
+  readonly vxlan: string | null
+  /** MAC of the VXLAN parent, which the VXLAN device shares. */
+  readonly vxlanMac: number | null
+  /** Tunnel endpoint; null while the parent has no usable address. */
+  readonly vtep: { readonly address: IPAddress; readonly mac: number } | null
+  /** Node addresses to carry on the VXLAN device and to publish, no duplicates, IPv4 first. */
+  readonly localAddresses: readonly { readonly address: IPAddress; readonly prefixLength: number }[]
+  /** Every link that is no container's. */
+  readonly hostLinks: readonly string[]
+  /** Names of the devices that default routes use, by index. */
+  readonly linkNames: ReadonlyMap<number, string>
+  /** First main-table default route per family. */
+  readonly defaultRoutes: Readonly<Record<Family, Route | null>>
+  /** Device of that route, for `accept_ra`, when IPv6 and learnt by router advertisement. */
+  readonly raLink: string | null
+  /** Main-table routes without gateway, for subnets shared between node and pods. */
+  readonly connected: readonly { readonly link: string; readonly dst: Prefix; readonly prefSrc: IPAddress | null }[]
+  /** Addresses of the node on host links, all of them. */
+  readonly addresses: readonly { readonly link: string; readonly address: IPAddress; readonly prefixLength: number }[]
+  readonly mtu: { readonly vxlan: number | null; readonly vlan: number | null; readonly bgp: number | null }
+  /** What is missing or impossible, in words. */
+  readonly problems: readonly string[]
+}
+
+/** The parts of the mirror that facts are drawn from. */
+export interface FactSource {
+  readonly links: Iterable<Link>
+  readonly addresses: Iterable<Addr>
+  /** Main-table routes. */
+  readonly mainRoutes: Iterable<Route>
+  readonly ipv6: boolean
+}
+
+const RTPROT_RA = 9
+
+/** `<parent>.vxlan<VNI>`. */
+export function vxlanLinkName(parent: string, vni: number): string {
+  return `${parent}${VXLAN_INFIX}${vni}`
+}
+
+/** `<parent>.<id>`, the parent itself for id 0. */
+export function vlanLinkName(parent: string, vlanId: number): string {
+  return vlanId === 0 ? parent : `${parent}.${vlanId}`
+}
+
+/** Why a VLAN device cannot exist, null when it can. */
+export function vlanProblem(parent: string, vlanId: number | null): string | null {
+  if (vlanId === null) return 'has no VLAN id (netID)'
+  if (!Number.isInteger(vlanId) || vlanId < 0 || vlanId > MAX_VLAN_ID)
+    return `VLAN id ${vlanId} is not 0 to ${MAX_VLAN_ID}`
+  return tooLong(vlanLinkName(parent, vlanId))
+}
+
+function tooLong(name: string): string | null {
+  return name.length <= MAX_LINK_NAME
+    ? null
+    : `device name "${name}" is longer than ${MAX_LINK_NAME} characters; rename the parent or prefer another one`
+}
+
+/** Draws the facts. O(links + addresses + main routes kept by the mirror). */
+export function nodeFacts(source: FactSource, input: ClusterInput, config: DataplaneConfig): NodeFacts {
+  const links = new Map<number, Link>()
+  const byName = new Map<string, Link>()
+  for (const link of source.links) {
+    links.set(link.index, link)
+    byName.set(link.name, link)
+  }
+  const problems: string[] = []
+  const vxlan = vxlanName(input, config, problems)
+  const addresses = hostAddresses(source, links, vxlan)
+  const parent = byName.get(config.vxlanParent)
+  const vxlanMac = parent?.mac ?? null
+  const vtepAddress = addresses.find(
+    ({ link, address }) =>
+      link === config.vxlanParent && config.vtepAddressCidrs.some((cidr) => contains(cidr, address)),
+  )?.address
+  const vtep = vtepAddress === undefined || vxlanMac === null ? null : { address: vtepAddress, mac: vxlanMac }
+  if (input.overlay !== null && vtep === null) {
+    const why = parent === undefined ? 'does not exist' : 'has no address inside --vtep-address-cidrs'
+    problems.push(`VXLAN parent ${config.vxlanParent} ${why}: this node has no tunnel endpoint`)
+  }
+  const defaults: Record<Family, Route | null> = { 4: null, 6: null }
+  const connected: { link: string; dst: Prefix; prefSrc: IPAddress | null }[] = []
+  for (const route of source.mainRoutes) {
+    if (route.table !== TABLE_MAIN) continue
+    if (route.dst.length === 0) {
+      const family = familyOf(route.dst.address)
+      const best = defaults[family]
+      if (best === null || route.metric < best.metric) defaults[family] = route
+    } else if (route.gateway === null) {
+      const link = links.get(route.oif)?.name
+      if (link !== undefined) connected.push({ link, dst: route.dst, prefSrc: route.prefSrc })
+    }
+  }
+  const default6 = defaults[6]
+  return {
+    ipv6: source.ipv6,
+    vxlan,
+    vxlanMac,
+    vtep,
+    localAddresses: localAddresses(addresses, input, config, vtepAddress ?? null),
+    hostLinks: [...byName.keys()].filter((name) => !isContainerLink(name)).sort(),
+    linkNames: defaultDevices(defaults, links),
+    defaultRoutes: defaults,
+    raLink: default6?.protocol === RTPROT_RA ? (links.get(default6.oif)?.name ?? null) : null,
+    connected,
+    addresses,
+    mtu: {
+      vxlan: overlayMtu(parent?.mtu, vtepAddress),
+      vlan: byName.get(config.vlanParent)?.mtu ?? null,
+      bgp: byName.get(config.bgpInterface)?.mtu ?? null,
+    },
+    problems,
+  }
+}
+
+function defaultDevices(
+  defaults: NodeFacts['defaultRoutes'],
+  links: ReadonlyMap<number, Link>,
+): ReadonlyMap<number, string> {
+  const names = new Map<number, string>()
+  for (const route of [defaults[4], defaults[6]]) {
+    for (const index of route === null ? [] : [route.oif, ...route.nexthops.map((hop) => hop.oif)]) {
+      const link = links.get(index)
+      if (link !== undefined) names.set(index, link.name)
+    }
+  }
+  return names
+}
+
+function vxlanName(input: ClusterInput, config: DataplaneConfig, problems: string[]): string | null {
+  if (input.overlay === null) return null
+  const { vni, name: network } = input.overlay
+  if (!Number.isInteger(vni) || vni < 1 || vni > MAX_VNI) {
+    problems.push(`overlay network ${network}: VNI (netID) ${vni} is not 1 to ${MAX_VNI}`)
+    return null
+  }
+  const name = vxlanLinkName(config.vxlanParent, vni)
+  const problem = tooLong(name)
+  if (problem === null) return name
+  problems.push(`overlay network ${network}: ${problem}`)
+  return null
+}
+
+/** 50 bytes of outer headers over IPv4, 70 over IPv6 (defect 31). */
+function overlayMtu(parent: number | undefined, vtep: IPAddress | undefined): number | null {
+  if (parent === undefined) return null
+  return parent - (vtep !== undefined && familyOf(vtep) === 6 ? 70 : 50)
+}
+
+/** Global-unicast addresses of all links that are neither containers' nor a VXLAN device of ours; link order, IPv4 first. */
+function hostAddresses(
+  source: FactSource,
+  links: ReadonlyMap<number, Link>,
+  vxlan: string | null,
+): { link: string; address: IPAddress; prefixLength: number }[] {
+  const found: { index: number; link: string; address: IPAddress; prefixLength: number; order: number }[] = []
+  let order = 0
+  for (const { index, address, prefixLength } of source.addresses) {
+    const link = links.get(index)
+    if (link === undefined || link.name === vxlan || isOwnVxlanName(link) || isContainerLink(link.name)) continue
+    if (!isGlobalUnicast(address)) continue
+    found.push({ index, link: link.name, address, prefixLength, order: order++ })
+  }
+  return found
+    .sort((a, b) => a.index - b.index || familyOf(a.address) - familyOf(b.address) || a.order - b.order)
+    .map(({ link, address, prefixLength }) => ({ link, address, prefixLength }))
+}
+
+/** A VXLAN device with a name of our pattern for its own VNI. */
+export function isOwnVxlanName(link: Pick<Link, 'name' | 'kind' | 'vxlan'>): boolean {
+  return link.kind === 'vxlan' && link.vxlan !== null && link.name.endsWith(`${VXLAN_INFIX}${link.vxlan.vni}`)
+}
+
+function localAddresses(
+  addresses: NodeFacts['addresses'],
+  input: ClusterInput,
+  config: DataplaneConfig,
+  vtep: IPAddress | null,
+): { address: IPAddress; prefixLength: number }[] {
+  const wanted = new Set<IPAddress>(input.nodeAddresses)
+  if (vtep !== null) wanted.add(vtep)
+  const chosen = new Map<IPAddress, number>()
+  for (const { address, prefixLength } of addresses) {
+    if (chosen.has(address)) continue
+    if (wanted.has(address) || config.extraNodeLocalCidrs.some((cidr) => contains(cidr, address))) {
+      chosen.set(address, prefixLength)
+    }
+  }
+  return [...chosen]
+    .map(([address, prefixLength]) => ({ address, prefixLength }))
+    .sort((a, b) => compareAddresses(a.address, b.address))
+}
+
+/** Whether two facts would lead to the same desired state. */
+export function sameFacts(a: NodeFacts, b: NodeFacts): boolean {
+  return stable(a) === stable(b)
+}
+
+function stable(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === 'bigint') return `n${item}`
+    return item instanceof Map ? [...item] : item
+  })
+}
+
+/** Whether some address of the node lies in the prefix on that link (a subnet shared by node and pods). */
+export function nodeSharesSubnet(facts: NodeFacts, link: string, prefix: Prefix): boolean {
+  return facts.addresses.some((entry) => entry.link === link && contains(prefix, entry.address))
+}
+
+/** The main-table route exactly for the prefix on the link. */
+export function connectedRoute(facts: NodeFacts, link: string, prefix: Prefix): NodeFacts['connected'][number] | null {
+  return facts.connected.find((route) => route.link === link && equalPrefixes(route.dst, prefix)) ?? null
+}
