@@ -33,21 +33,21 @@ export function isGloballyUnique(type: string): boolean {
 }
 
 export function effectiveRemoteSubnetType(subnet: RemoteSubnet): string {
-  return subnet.spec.networkType || 'Underlay'
+  return subnet.spec?.networkType || 'Underlay'
 }
 
 export function isPrivateSubnet(subnet: Subnet): boolean {
-  return subnet.spec.config?.private === true
+  return subnet.spec?.config?.private === true
 }
 
 /** Whether traffic leaving the cluster is masqueraded; true unless said otherwise, and only VXLAN looks at it. */
 export function autoNatOutgoing(subnet: Subnet): boolean {
-  return subnet.spec.config?.autoNatOutgoing ?? true
+  return subnet.spec?.config?.autoNatOutgoing ?? true
 }
 
-/** `subnet.spec.netID ?? network.spec.netID`, null when neither has one. */
+/** `subnet.spec?.netID ?? network.spec.netID`, null when neither has one. */
 export function effectiveNetID(subnet: Subnet, network: Network | null | undefined): number | null {
-  return subnet.spec.netID ?? network?.spec?.netID ?? null
+  return subnet.spec?.netID ?? network?.spec?.netID ?? null
 }
 
 function textFamily(text: string | null | undefined): Family | null {
@@ -56,8 +56,8 @@ function textFamily(text: string | null | undefined): Family | null {
 }
 
 /** Version "6", or an IPv6 CIDR. */
-export function isIPv6Subnet(subnet: { readonly spec: Pick<Subnet['spec'], 'range'> }): boolean {
-  return subnet.spec.range.version === '6' || textFamily(subnet.spec.range.cidr) === 6
+export function isIPv6Subnet(subnet: Subnet | RemoteSubnet): boolean {
+  return subnet.spec?.range?.version === '6' || textFamily(subnet.spec?.range?.cidr) === 6
 }
 
 /** By version; by the address when the version says nothing. */
@@ -69,12 +69,12 @@ export function isIPv6Instance(instance: IPInstance | null | undefined): boolean
 
 /** The address is held for a pod that does not run. */
 export function isReserved(instance: IPInstance): boolean {
-  return !instance.spec.binding?.nodeName
+  return !instance.spec?.binding?.nodeName
 }
 
 /** Of the current data model; the original's oldest objects have no referred object. */
 export function isValidInstance(instance: IPInstance): boolean {
-  return Boolean(instance.spec.binding?.referredObject?.kind)
+  return Boolean(instance.spec?.binding?.referredObject?.kind)
 }
 
 /** A pod's IPInstances in the order their addresses are used: IPv4 first, otherwise as they came. */

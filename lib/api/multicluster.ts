@@ -34,7 +34,7 @@ interface ModifiedStatus {
 
 /** Mirror of a peer's Subnet, named `<cluster>.<subnet>`. */
 export interface RemoteSubnet extends KubeObject {
-  readonly spec: RemoteSubnetSpec
+  readonly spec?: RemoteSubnetSpec | null
   readonly status?: ModifiedStatus | null
 }
 
@@ -63,7 +63,7 @@ export interface RemoteVtepSpec {
 
 /** Mirror of an EndpointSlice of a peer's global Service. */
 export interface RemoteEndpointSlice extends KubeObject {
-  readonly spec: RemoteEndpointSliceSpec
+  readonly spec?: RemoteEndpointSliceSpec | null
   readonly status?: ModifiedStatus | null
 }
 

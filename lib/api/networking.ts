@@ -1,5 +1,6 @@
 // The kinds of networking.alibaba.com/v1, as stored (api.md §1.1 to §1.4). Addresses are text here; the programs parse
-// an object once at the edge (parse/) and never carry these types inward. Fields the original writes empty admit null.
+// an object once at the edge (parse/) and never carry these types inward. Fields the original writes empty admit null;
+// the schemas require no spec, so an object may lack it altogether.
 import type { KubeObject } from './meta.ts'
 
 export type NetworkType = 'Underlay' | 'Overlay' | 'GlobalBGP'
@@ -58,7 +59,7 @@ export interface Count {
 }
 
 export interface Subnet extends KubeObject {
-  readonly spec: SubnetSpec
+  readonly spec?: SubnetSpec | null
   readonly status?: SubnetStatus | null
 }
 
@@ -101,7 +102,7 @@ export interface SubnetStatus extends Count {
 
 /** One address held by one pod, in the pod's namespace. */
 export interface IPInstance extends KubeObject {
-  readonly spec: IPInstanceSpec
+  readonly spec?: IPInstanceSpec | null
   readonly status?: IPInstanceStatus | null
 }
 
