@@ -1,31 +1,25 @@
-// Waiting for what other processes and the kernel do in their own time.
-
-export interface EventuallyOptions {
-  /** Milliseconds until it is given up. Default 5000. */
-  readonly timeoutMs?: number
-  /** Milliseconds between looks. Default 20. */
-  readonly intervalMs?: number
-}
+// Waiting in tests: for a condition, with a bound, instead of for a time.
 
 /**
- * Look until `condition` holds (returns neither false, null nor undefined), and return what it returned.
+ * Run `check` until it neither throws nor returns false or null, and return what it returned.
  *
- * @throws the error of the last look, or one saying that the condition never held
+ * @throws what it threw last, or an error that says it stayed false, after `timeoutMs`
  */
 export async function eventually<T>(
-  condition: () => T | Promise<T>,
-  { timeoutMs = 5000, intervalMs = 20 }: EventuallyOptions = {},
-): Promise<NonNullable<T>> {
-  const deadline = performance.now() + timeoutMs
+  check: () => T | Promise<T>,
+  timeoutMs = 5000,
+  intervalMs = 5,
+): Promise<Exclude<T, false | null>> {
+  const end = performance.now() + timeoutMs
   for (;;) {
-    let failure = new Error(`not within ${timeoutMs} ms: ${condition.toString()}`)
+    let failure = new Error(`not within ${timeoutMs} ms: ${check.toString()}`)
     try {
-      const value = await condition()
-      if (value !== false && value !== null && value !== undefined) return value
+      const value = await check()
+      if (value !== false && value !== null) return value as Exclude<T, false | null>
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error))
     }
-    if (performance.now() > deadline) throw failure
+    if (performance.now() >= end) throw failure
     await new Promise((resolve) => setTimeout(resolve, intervalMs))
   }
 }
