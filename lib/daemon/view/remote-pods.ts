@@ -1,0 +1,138 @@
+// Where every pod of the other nodes is: address → node, in typed arrays.
+//
+// The API server sends only metadata (name and labels; an IPInstance's name is its address), of IPInstances that are bound
+// to other nodes. Per pod a few words are kept (address-index.ts); the watch's own bookkeeping keeps nothing per object.
+import { addressFromName, IPINSTANCES, LABEL_NODE, labelOf } from '../../api/index.ts'
+import type { IPAddress } from '../../ip/index.ts'
+import {
+  Reflector,
+  type KubeClient,
+  type KubeObject,
+  type ReflectorHealth,
+  type ReflectorSink,
+} from '../../kube/index.ts'
+import type { Logger } from '../../telemetry/log.ts'
+import { AddressIndex } from './address-index.ts'
+
+/** A change of place: `node` null when the address is no pod's any more. */
+export type RemotePodListener = (address: IPAddress, node: string | null) => void
+
+interface Placement {
+  readonly address: IPAddress
+  readonly node: number
+}
+
+export class RemotePods {
+  readonly synced: Promise<void>
+  #index = new AddressIndex()
+  readonly #names: string[] = []
+  readonly #ids = new Map<string, number>()
+  readonly #reflector: Reflector<Placement>
+  readonly #listener: RemotePodListener
+  readonly #stopping = new AbortController()
+  #running: Promise<void> | null = null
+  #markSynced: () => void = () => undefined
+
+  /** @param nodeName the own node, whose pods are left out */
+  constructor(client: KubeClient, nodeName: string, log: Logger, listener: RemotePodListener) {
+    this.#listener = listener
+    this.synced = new Promise((resolve) => (this.#markSynced = resolve))
+    const sink: ReflectorSink<Placement> = {
+      project: (raw) => this.#placement(raw),
+      replace: (items) => {
+        this.#replace(items)
+        return Promise.resolve()
+      },
+      apply: (type, raw) => {
+        const placement = this.#placement(raw)
+        if (placement === null) return
+        if (type !== 'DELETED') this.#set(placement)
+        // An address given to another pod meanwhile belongs to that one: a late deletion must not take it away.
+        else if (this.#index.get(placement.address) === placement.node) this.#remove(placement.address)
+      },
+      flush: () => undefined,
+    }
+    this.#reflector = new Reflector<Placement>(
+      client,
+      {
+        resource: IPINSTANCES,
+        // `!=` alone also selects objects without the label, which are reserved addresses.
+        labelSelector: `${LABEL_NODE},${LABEL_NODE}!=${nodeName}`,
+        metadataOnly: true,
+        logger: log,
+      },
+      sink,
+    )
+  }
+
+  get size(): number {
+    return this.#index.size
+  }
+
+  /** Bytes held per state of the index. */
+  get bytes(): number {
+    return this.#index.bytes
+  }
+
+  health(): ReflectorHealth {
+    return this.#reflector.health()
+  }
+
+  nodeOf(address: IPAddress): string | null {
+    const id = this.#index.get(address)
+    return id === undefined ? null : (this.#names[id] ?? null)
+  }
+
+  /** The addresses of the pods of some nodes: one pass over all pods, for the rare change of a node's endpoint. */
+  *onNodes(nodes: ReadonlySet<string>): IterableIterator<[IPAddress, string]> {
+    for (const [address, id] of this.#index.entries()) {
+      const name = this.#names[id]
+      if (name !== undefined && nodes.has(name)) yield [address, name]
+    }
+  }
+
+  start(): void {
+    this.#running ??= this.#reflector.run(this.#stopping.signal)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  #placement(raw: KubeObject): Placement | null {
+    const address = addressFromName(raw.metadata.name ?? '')
+    const node = labelOf(raw as Parameters<typeof labelOf>[0], LABEL_NODE)
+    return address === null || node === '' ? null : { address, node: this.#id(node) }
+  }
+
+  #id(node: string): number {
+    let id = this.#ids.get(node)
+    if (id === undefined) {
+      id = this.#names.push(node) - 1
+      this.#ids.set(node, id)
+    }
+    return id
+  }
+
+  #set(placement: Placement): void {
+    if (this.#index.get(placement.address) === placement.node) return
+    this.#index.set(placement.address, placement.node)
+    this.#listener(placement.address, this.#names[placement.node] ?? null)
+  }
+
+  #remove(address: IPAddress): void {
+    this.#index.delete(address)
+    this.#listener(address, null)
+  }
+
+  #replace(items: readonly Placement[]): void {
+    const present = new AddressIndex()
+    for (const { address, node } of items) present.set(address, node)
+    const gone: IPAddress[] = []
+    for (const [address] of this.#index.entries()) if (present.get(address) === undefined) gone.push(address)
+    for (const address of gone) this.#remove(address)
+    for (const placement of items) this.#set(placement)
+    this.#markSynced()
+  }
+}
