@@ -1,0 +1,267 @@
+// A local, indexed, always current copy of the objects of one kind, and a stream of changes to it.
+//
+// Guarantees: the store is changed before handlers hear of it; per key, events form added (modified)* deleted; after a
+// re-list the vanished objects are deleted first (an address freed and given to another pod meanwhile is never held
+// twice), then the rest compared by resource version, so that what did not change makes no event. Handlers run
+// synchronously and must be quick (put a key into a WorkQueue); one that throws is logged and disturbs no other. One object
+// that cannot be projected or indexed is logged, counted and left as it was.
+//
+// It does not write, does not resync periodically, and keeps nothing of an object but what `project` returns.
+import type { Logger } from '../telemetry/log.ts'
+import { yieldToLoop, type BackoffOptions } from './backoff.ts'
+import type { KubeClient } from './client.ts'
+import { Reflector, type ReflectorHealth } from './reflector.ts'
+import { MutableStore, type Entry, type IndexFunction, type Store } from './store.ts'
+import { objectKey, type KubeObject, type ResourceType } from './types.ts'
+import type { WatchEventType } from './watch.ts'
+
+export interface InformerOptions<T> {
+  readonly resource: ResourceType
+  /** One namespace; all when null or absent. */
+  readonly namespace?: string | null | undefined
+  readonly labelSelector?: string | undefined
+  readonly fieldSelector?: string | undefined
+  /** What to keep of an object, decided at the edge; null: treat it as absent. Objects whole unless given. */
+  readonly project?: ((raw: KubeObject) => T | null) | undefined
+  /** Let the server send only `metadata` (PartialObjectMetadata). */
+  readonly metadataOnly?: boolean | undefined
+  readonly indexes?: Readonly<Record<string, IndexFunction<T>>> | undefined
+  /** Objects a page of the list; 500. */
+  readonly pageSize?: number | undefined
+  /** Server-side life of a watch, randomised up to twice this; 300 s. */
+  readonly watchSeconds?: number | undefined
+  /** Silence that means a dead watch; 120 s. */
+  readonly inactivityMs?: number | undefined
+  readonly backoff?: BackoffOptions | undefined
+  readonly logger?: Logger | undefined
+}
+
+/** A change of the store. For deletions `object` is the last state known, `old` what the store held. */
+export type InformerEvent<T> =
+  | { readonly type: 'added'; readonly key: string; readonly object: T; readonly old: null }
+  | { readonly type: 'modified'; readonly key: string; readonly object: T; readonly old: T }
+  | { readonly type: 'deleted'; readonly key: string; readonly object: T; readonly old: T }
+
+export interface InformerHealth extends ReflectorHealth {
+  readonly synced: boolean
+  readonly size: number
+  /** Objects a projection or index function failed on. */
+  readonly badObjects: number
+  readonly handlerErrors: number
+}
+
+type Handler<T> = (event: InformerEvent<T>) => void
+type BatchHandler<T> = (events: readonly InformerEvent<T>[]) => void
+
+interface Item<T> {
+  readonly key: string
+  /** null: keep what the store has. */
+  readonly entry: Entry<T> | null
+}
+
+/** Longest time a replacement works before it lets the event loop turn. */
+const sliceMs = 5
+
+export class Informer<T = KubeObject> {
+  readonly store: Store<T>
+  /** Resolves when the first list is in the store and handlers know it; rejects when stopped before. */
+  readonly synced: Promise<void>
+  readonly resource: ResourceType
+
+  readonly #options: InformerOptions<T>
+  readonly #store: MutableStore<T>
+  readonly #reflector: Reflector<Item<T>>
+  readonly #handlers = new Set<Handler<T>>()
+  readonly #batchHandlers = new Set<BatchHandler<T>>()
+  readonly #stopping = new AbortController()
+  #running: Promise<void> | null = null
+  #batch: InformerEvent<T>[] = []
+  #settle: { resolve: () => void; reject: (error: Error) => void } | null = null
+  #isSynced = false
+  #badObjects = 0
+  #handlerErrors = 0
+
+  constructor(client: KubeClient, options: InformerOptions<T>) {
+    this.resource = options.resource
+    this.#options = options
+    this.#store = new MutableStore<T>(options.indexes)
+    this.store = this.#store
+    this.synced = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
+    // Whoever awaits it sees the rejection; nobody having to is no crash.
+    this.synced.catch(() => undefined)
+    this.#reflector = new Reflector<Item<T>>(client, options, {
+      project: (raw) => this.#project(raw),
+      replace: (items, _version, signal) => this.#replace(items, signal),
+      apply: (type, raw) => this.#apply(type, raw),
+      flush: () => this.#flush(),
+    })
+  }
+
+  /** Whether the first list is in the store. */
+  get isSynced(): boolean {
+    return this.#isSynced
+  }
+
+  /**
+   * Call `handler` for each change from now on; objects already in the store are told as added first.
+   *
+   * @returns ends it
+   */
+  onChange(handler: Handler<T>): () => void {
+    const own: Handler<T> = (event) => handler(event)
+    this.#handlers.add(own)
+    for (const event of this.#present()) this.#call(() => own(event), event.key)
+    return () => this.#handlers.delete(own)
+  }
+
+  /** As onChange, but with all changes that arrived together (one read of a watch, one slice of a list) in one call. */
+  onBatch(handler: BatchHandler<T>): () => void {
+    const own: BatchHandler<T> = (events) => handler(events)
+    // Changes not flushed yet are in the store, hence among those told here.
+    const pending = this.#batch.length > 0
+    if (pending) this.#flush()
+    this.#batchHandlers.add(own)
+    const present = [...this.#present()]
+    if (present.length > 0) this.#call(() => own(present), 'batch')
+    return () => this.#batchHandlers.delete(own)
+  }
+
+  /** Begin; idempotent. Register handlers before, or get the state by replay. */
+  start(): this {
+    if (this.#stopping.signal.aborted) throw new Error(`informer of ${this.resource.plural}: started after stop()`)
+    this.#running ??= this.#reflector.run(this.#stopping.signal)
+    return this
+  }
+
+  /** End the watch; resolves when nothing runs any more. The store stays readable. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error(`informer of ${this.resource.plural} was stopped`))
+    this.#settle?.reject(this.#stopping.signal.reason as Error)
+    await this.#running
+  }
+
+  health(): InformerHealth {
+    return {
+      ...this.#reflector.health(),
+      synced: this.#isSynced,
+      size: this.#store.size,
+      badObjects: this.#badObjects,
+      handlerErrors: this.#handlerErrors,
+    }
+  }
+
+  *#present(): Generator<InformerEvent<T>> {
+    for (const key of this.#store.keys()) {
+      const object = this.#store.get(key)
+      if (object !== undefined) yield { type: 'added', key, object, old: null }
+    }
+  }
+
+  #project(raw: KubeObject): Item<T> | null {
+    const key = objectKey(raw.metadata)
+    const resourceVersion = raw.metadata.resourceVersion ?? ''
+    if (resourceVersion !== '' && this.#store.entry(key)?.resourceVersion === resourceVersion)
+      return { key, entry: null }
+    try {
+      const value = this.#options.project ? this.#options.project(raw) : (raw as T)
+      return value === null ? null : { key, entry: { resourceVersion, value } }
+    } catch (error) {
+      this.#bad(key, error)
+      return this.#store.has(key) ? { key, entry: null } : null
+    }
+  }
+
+  async #replace(items: Item<T>[], signal: AbortSignal): Promise<void> {
+    const present = new Set(items.map((item) => item.key))
+    const gone = [...this.#store.keys()].filter((key) => !present.has(key))
+    let sliceEnd = performance.now() + sliceMs
+    const breathe = async (): Promise<void> => {
+      if (performance.now() < sliceEnd) return
+      this.#flush()
+      await yieldToLoop()
+      signal.throwIfAborted()
+      sliceEnd = performance.now() + sliceMs
+    }
+    for (const key of gone) {
+      this.#remove(key, null)
+      await breathe()
+    }
+    for (const { key, entry } of items) {
+      if (entry !== null) this.#put(key, entry)
+      await breathe()
+    }
+    this.#flush()
+    this.#isSynced = true
+    this.#settle?.resolve()
+  }
+
+  #apply(type: WatchEventType, raw: KubeObject): void {
+    const key = objectKey(raw.metadata)
+    if (type === 'DELETED') {
+      this.#remove(key, raw)
+      return
+    }
+    const item = this.#project(raw)
+    if (item === null) this.#remove(key, raw)
+    else if (item.entry !== null) this.#put(key, item.entry)
+  }
+
+  #put(key: string, entry: Entry<T>): void {
+    try {
+      const old = this.#store.put(key, entry)
+      this.#emit(
+        old === undefined
+          ? { type: 'added', key, object: entry.value, old: null }
+          : { type: 'modified', key, object: entry.value, old: old.value },
+      )
+    } catch (error) {
+      this.#bad(key, error)
+    }
+  }
+
+  #remove(key: string, raw: KubeObject | null): void {
+    const old = this.#store.remove(key)
+    if (old === undefined) return
+    let last: T | null = null
+    if (raw !== null) {
+      try {
+        last = this.#options.project ? this.#options.project(raw) : (raw as T)
+      } catch (error) {
+        this.#bad(key, error)
+      }
+    }
+    this.#emit({ type: 'deleted', key, object: last ?? old.value, old: old.value })
+  }
+
+  #emit(event: InformerEvent<T>): void {
+    for (const handler of this.#handlers) this.#call(() => handler(event), event.key)
+    if (this.#batchHandlers.size > 0) this.#batch.push(event)
+  }
+
+  #flush(): void {
+    if (this.#batch.length === 0) return
+    const events = this.#batch
+    this.#batch = []
+    for (const handler of this.#batchHandlers) this.#call(() => handler(events), 'batch')
+  }
+
+  #call(handler: () => void, key: string): void {
+    try {
+      handler()
+    } catch (error) {
+      this.#handlerErrors++
+      this.#options.logger?.error(
+        { resource: this.resource.plural, object: key, err: error },
+        'informer handler failed',
+      )
+    }
+  }
+
+  #bad(key: string, error: unknown): void {
+    this.#badObjects++
+    this.#options.logger?.error(
+      { resource: this.resource.plural, object: key, err: error },
+      'object cannot be read, skipped',
+    )
+  }
+}

@@ -1,0 +1,156 @@
+// Paged lists: `limit` and `continue` walk one consistent snapshot of the server. Items are projected one by one while the
+// response arrives (items.ts), so that neither a page nor the list is ever in memory as whole objects.
+//
+// A continue token dies with the snapshot (410, usually after five minutes). Then the list begins again; after
+// `maxRestarts` such failures it is asked for in one piece, which cannot expire.
+import { Backoff, sleep, type BackoffOptions } from './backoff.ts'
+import { RequestError, isGone } from './errors.ts'
+import { ItemSplitter } from './items.ts'
+import { collectionPath, queryText } from './paths.ts'
+import type { CallOptions, Requester } from './requester.ts'
+import type { KubeObject, ResourceType } from './types.ts'
+
+/** Which objects of a kind. */
+export interface Selection {
+  /** One namespace; all when null or absent. */
+  readonly namespace?: string | null | undefined
+  readonly labelSelector?: string | undefined
+  readonly fieldSelector?: string | undefined
+  /** Ask for `metadata` only (PartialObjectMetadata): the server leaves spec, status and data out. */
+  readonly metadataOnly?: boolean | undefined
+}
+
+export interface ListOptions<T> extends Selection, CallOptions {
+  /** Objects a page; 500 unless given. 0 asks for everything in one response. */
+  readonly pageSize?: number | undefined
+  /**
+   * Absent: the newest state, by quorum read (what allocation must be built on). '0': any cached state.
+   */
+  readonly resourceVersion?: string | undefined
+  readonly resourceVersionMatch?: 'Exact' | 'NotOlderThan' | undefined
+  /** What to keep of an object; null leaves it out. Objects whole unless given. */
+  readonly project?: ((raw: KubeObject) => T | null) | undefined
+  /** Expired continue tokens to bear before asking for the list in one piece. */
+  readonly maxRestarts?: number | undefined
+  readonly restartBackoff?: BackoffOptions | undefined
+}
+
+export interface Page<T> {
+  readonly items: T[]
+  /** Of the snapshot; a watch may start from that of the last page. */
+  readonly resourceVersion: string
+  /** Objects still to come, when the server says so. */
+  readonly remaining: number | null
+  /** The list began again: what earlier pages gave is void. */
+  readonly restarted: boolean
+}
+
+const acceptMetadataList = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=1,application/json'
+const listTimeoutMs = 60_000
+
+interface ListEnvelope {
+  items?: KubeObject[] | null
+  metadata?: { resourceVersion?: string; continue?: string; remainingItemCount?: number }
+}
+
+export async function* listPages<T>(
+  requester: Requester,
+  resource: ResourceType,
+  options: ListOptions<T>,
+): AsyncGenerator<Page<T>, void, undefined> {
+  const backoff = new Backoff({ baseMs: 200, maxMs: 5000, ...options.restartBackoff })
+  const maxRestarts = options.maxRestarts ?? 3
+  let restarts = 0
+  let restarted = false
+  let token = ''
+  for (;;) {
+    let page: { items: T[]; envelope: ListEnvelope }
+    try {
+      page = await onePage(requester, resource, options, token, restarts > maxRestarts ? 0 : (options.pageSize ?? 500))
+    } catch (error) {
+      // Without a token it is the asked-for resourceVersion that is too old: beginning again would not help.
+      if (!isGone(error) || token === '') throw error
+      restarts++
+      restarted = true
+      token = ''
+      await sleep(backoff.next(), options.signal)
+      continue
+    }
+    const metadata = page.envelope.metadata ?? {}
+    token = metadata.continue ?? ''
+    yield {
+      items: page.items,
+      resourceVersion: metadata.resourceVersion ?? '',
+      remaining: metadata.remainingItemCount ?? null,
+      restarted,
+    }
+    restarted = false
+    if (token === '') return
+  }
+}
+
+async function onePage<T>(
+  requester: Requester,
+  resource: ResourceType,
+  options: ListOptions<T>,
+  token: string,
+  limit: number,
+): Promise<{ items: T[]; envelope: ListEnvelope }> {
+  const path =
+    collectionPath(resource, options.namespace) +
+    queryText({
+      limit: limit > 0 ? limit : null,
+      continue: token,
+      labelSelector: options.labelSelector,
+      fieldSelector: options.fieldSelector,
+      // A continue token fixes the snapshot; the server refuses both together.
+      resourceVersion: token === '' ? options.resourceVersion : null,
+      resourceVersionMatch: token === '' ? options.resourceVersionMatch : null,
+    })
+  let items: T[] = []
+  let splitter: ItemSplitter | null = null
+  const take = (raw: KubeObject): void => {
+    const item = options.project ? options.project(raw) : (raw as unknown as T)
+    if (item !== null) items.push(item)
+  }
+  await requester.call({
+    method: 'GET',
+    path,
+    idempotent: true,
+    timeoutMs: options.timeoutMs ?? listTimeoutMs,
+    signal: options.signal,
+    retries: options.retries,
+    unlimited: options.unlimited,
+    ...(options.metadataOnly ? { headers: { accept: acceptMetadataList } } : {}),
+    consumer: () => {
+      items = []
+      const current = new ItemSplitter((item) => take(item as KubeObject))
+      splitter = current
+      return (chunk) => {
+        try {
+          current.push(chunk)
+        } catch (error) {
+          throw badList(path, error)
+        }
+      }
+    },
+  })
+  const envelope = finish(path, splitter)
+  // Members whose name is written with escapes stay in the envelope.
+  for (const raw of envelope.items ?? []) take(raw)
+  return { items, envelope }
+}
+
+function finish(path: string, splitter: ItemSplitter | null): ListEnvelope {
+  try {
+    return splitter?.finish() ?? {}
+  } catch (error) {
+    throw badList(path, error)
+  }
+}
+
+/** Only the scanner's and parser's errors are the body's; what a projection throws is the caller's. */
+function badList(path: string, error: unknown): unknown {
+  if (!(error instanceof SyntaxError)) return error
+  return new RequestError('GET', path, 'BADBODY', `the list is not JSON: ${error.message}`, true, error)
+}
