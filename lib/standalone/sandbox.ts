@@ -10,6 +10,9 @@ import { promisify } from 'node:util'
 
 const execute = promisify(execFile)
 
+/** The directory of network namespace files, `ip netns`'s own. */
+export const namespaceDirectory = '/run/netns'
+
 /** Environment variables by which a process inside knows that it is inside. */
 export const sandboxVariables = {
   /** `readlink /proc/self/ns/net` of the machine's own namespace, as the process outside saw it. */
@@ -69,6 +72,6 @@ export async function prepareSandbox(): Promise<void> {
   assertSandbox('mounting over /run')
   await execute('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'hybridnet', '/run'])
   if (!lstatSync('/var/run').isSymbolicLink()) await execute('mount', ['--bind', '/run', '/var/run'])
-  mkdirSync('/run/netns', { mode: 0o755 })
+  mkdirSync(namespaceDirectory, { mode: 0o755 })
   mkdirSync('/run/lock', { mode: 0o755 })
 }

@@ -8,6 +8,7 @@ export interface Pod {
     readonly namespace: string
     readonly uid: string
     readonly deletionTimestamp?: string
+    readonly deletionGracePeriodSeconds?: number
     readonly annotations?: Readonly<Record<string, string>>
     readonly labels?: Readonly<Record<string, string>>
   }

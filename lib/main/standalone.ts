@@ -1,0 +1,135 @@
+// `hybridnet standalone`: a cluster in namespaces of its own, and the way into it.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  createOverlay,
+  enterCommand,
+  findTarget,
+  type Instance,
+  isSupervised,
+  launch,
+  listInstances,
+  listTargets,
+  overlayEnvironment,
+  startCluster,
+  supervise,
+  type Supervision,
+} from '../standalone/index.ts'
+import { createLogger } from '../telemetry/log.ts'
+import { boolFlag, helpText, intFlag, parseFlags, stringFlag, UsageError } from './flags.ts'
+
+const flags = {
+  nodes: intFlag(3, 1, 200, 'how many nodes'),
+  overlay: boolFlag(true, 'create the Network "overlay" (VNI 4) with Subnets 100.64.0.0/16 and fd64::/64'),
+  programs: boolFlag(true, 'run the manager, and a daemon on each node; false leaves a bare cluster'),
+  'log-level': stringFlag(
+    'warn',
+    'LEVEL',
+    'of the API server, scheduler and kubelets: trace, debug, info, warn or error',
+  ),
+}
+
+const description = `
+Starts a Kubernetes API, a scheduler and nodes in network namespaces of their own, with hybridnet on top: no root, no
+cluster, nothing changed on this machine. Each node is a namespace on a small network (192.168.56.0/24, fd56::/64) with a
+router and a host outside; each pod gets a namespace through the real CNI plugin, but no containers: it answers on TCP port
+7007 with the source address it sees. Ctrl-C ends it and leaves nothing behind.
+
+While it runs, in another terminal:
+
+  export KUBECONFIG=...                        (it prints the line)
+  kubectl create deployment... does nothing here: there are no workload controllers; create Pods
+  hybridnet standalone list                    what can be entered
+  hybridnet standalone exec node1 -- ip rule   run a command in the network of a node,
+  hybridnet standalone exec web -- ping node   of a pod (NAMESPACE/NAME; namespace default may be left out),
+  hybridnet standalone exec outside            or of the router and the host outside; without a command, a shell
+
+Logs of the programs are in the directory it prints.
+`
+
+const usage = 'hybridnet standalone [FLAGS] | list | exec NODE|POD [-- COMMAND...]'
+
+export async function run(argv: string[]): Promise<number> {
+  try {
+    if (argv[0] === 'exec') return await exec(argv.slice(1))
+    const { values, positionals, help } = parseFlags(flags, argv)
+    if (help) {
+      process.stdout.write(helpText(usage, description, flags))
+      return 0
+    }
+    if (positionals[0] === 'list' && positionals.length === 1) return list()
+    if (positionals.length > 0) throw new UsageError(`unexpected '${positionals.join(' ')}'; usage: ${usage}`)
+    if (!isSupervised()) return await launch({ program: 'standalone', argv })
+    return await supervise((supervision) => serve(supervision, values))
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`hybridnet standalone: ${error.message}\n`)
+    return 2
+  }
+}
+
+interface Values {
+  readonly nodes: number
+  readonly overlay: boolean
+  readonly programs: boolean
+  readonly 'log-level': string
+}
+
+/** Inside: run the cluster until told to stop. */
+async function serve({ directory, apiPort, signal }: Supervision, values: Values): Promise<number> {
+  const say = (text: string): void => void process.stdout.write(`${text}\n`)
+  const cluster = await startCluster({
+    nodes: values.nodes,
+    programs: values.programs,
+    directory,
+    environment: overlayEnvironment,
+    log: createLogger({ name: 'standalone', level: values['log-level'], fd: 2 }),
+    onProgress: say,
+  })
+  try {
+    if (values.overlay) await createOverlay(cluster.client)
+    const kubeconfig = join(directory, 'kubeconfig.outside')
+    writeFileSync(kubeconfig, cluster.apiServer.kubeconfig(`https://127.0.0.1:${apiPort}`), { mode: 0o600 })
+    say(`\nexport KUBECONFIG=${kubeconfig}\n`)
+    say(`Enter a node or pod:  hybridnet standalone exec node1 -- ip rule`)
+    say(`Logs:                 ${join(directory, 'logs')}`)
+    say(`Ctrl-C ends it.`)
+    if (!signal.aborted) await once(signal, 'abort')
+  } finally {
+    await cluster.stop()
+  }
+  return 0
+}
+
+/** The instance commands refer to: the latest of this user. */
+function currentInstance(): Instance {
+  const instance = listInstances()[0]
+  if (instance === undefined)
+    throw new UsageError('nothing runs; start `hybridnet standalone` or `hybridnet demo --keep`')
+  return instance
+}
+
+function list(): number {
+  for (const { kind, name, netns } of listTargets(currentInstance())) {
+    process.stdout.write(`${kind.padEnd(5)} ${name.padEnd(30)} ${netns}\n`)
+  }
+  return 0
+}
+
+/** Run a command in the network of a node or pod of a running cluster, with this terminal. */
+async function exec(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv
+  if (name === undefined || name.startsWith('-')) throw new UsageError(`usage: ${usage}`)
+  const instance = currentInstance()
+  const target = findTarget(listTargets(instance), name)
+  const command = rest[0] === '--' ? rest.slice(1) : rest
+  const shell = [process.env['SHELL'] ?? '/bin/sh']
+  const [file, ...args] = enterCommand(instance, target.netns, command.length > 0 ? command : shell)
+  const child = spawn(file, args, { stdio: 'inherit' })
+  // The terminal's Ctrl-C is the command's business.
+  process.on('SIGINT', () => undefined)
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+  return code ?? (signal === 'SIGINT' ? 130 : 1)
+}

@@ -1,0 +1,12 @@
+// A Kubernetes cluster in namespaces of one process's own: for trying out, development and tests. See cluster.ts.
+export { Cluster, type ClusterOptions, startCluster } from './cluster.ts'
+export { ClusterNode } from './node.ts'
+export { type ExecOptions, type ExecResult, execInNamespace } from './exec.ts'
+export { enterCommand, type Instance, listInstances } from './instances.ts'
+export { apiSocketName, launch } from './launcher.ts'
+export { Program, type ProgramState } from './programs.ts'
+export { inSandbox, assertSandbox, prepareSandbox, sandboxCommand, sandboxEnvironment } from './sandbox.ts'
+export { isSupervised, supervise, type Supervision } from './supervisor.ts'
+export { findTarget, listTargets, type Target } from './entry.ts'
+export { createOverlay, defaultOverlay, overlayEnvironment, type OverlayOptions } from './overlay.ts'
+export * from './nodes/index.ts'
