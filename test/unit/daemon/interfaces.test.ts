@@ -89,7 +89,10 @@ test('the first preferred interface that exists wins, by name, glob or address',
 
 test('globs never pick a container link, and a dot is a dot', () => {
   assert.throws(() => vxlanOf(host, 'veth*'), /no VXLAN interface/)
-  assert.throws(() => vxlanOf({ ...host, links: [link(1, 'lo'), link(2, 'ethX100')] }, 'eth?.100*'), /no VXLAN interface/)
+  assert.throws(
+    () => vxlanOf({ ...host, links: [link(1, 'lo'), link(2, 'ethX100')] }, 'eth?.100*'),
+    /no VXLAN interface/,
+  )
 })
 
 test('named interfaces need no default route', () => {
