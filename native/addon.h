@@ -1,0 +1,35 @@
+// What the files of the addon share: the state of one environment and the parts each file defines.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "channel.h"
+#include "words.h"
+
+namespace hybridnet {
+
+class JobPool;
+
+/** State of one environment (the main thread, or a worker): never anything static. */
+struct Addon {
+  explicit Addon(Napi::Env env);
+  ~Addon();
+  Addon(const Addon&) = delete;
+  Addon& operator=(const Addon&) = delete;
+
+  Channel channel;
+  // After the channel: its cleanup hook must run first.
+  std::unique_ptr<JobPool> jobs;
+};
+
+JobPool& JobsOf(Napi::Env env);
+
+/** Hands the buffer to JavaScript without a copy. */
+Napi::Value ToUint32Array(Napi::Env env, Words words);
+
+Napi::Function DefineSocket(Napi::Env env);
+void DefineJobs(Napi::Env env, Napi::Object exports);
+
+}  // namespace hybridnet

@@ -1,0 +1,249 @@
+// RouteSocket's native half: a thread of its own that entered the namespace, opened the socket there and serves batches
+// and dumps one after the other, so that neither the event loop nor libuv's pool ever waits for the RTNL lock or a
+// grace period.
+#include <errno.h>
+#include <fcntl.h>
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "addon.h"
+#include "connection.h"
+#include "netns.h"
+#include "thread.h"
+
+namespace hybridnet {
+
+namespace {
+
+class SocketJob : public Completion {
+ public:
+  explicit SocketJob(Napi::Env env, Napi::Object owner) : Completion(env), owner_(Napi::Persistent(owner)) {}
+  virtual void Work(Connection& connection, const std::atomic<bool>& stop) = 0;
+
+ protected:
+  void Settle(Napi::Env) override { owner_.Reset(); }
+
+ private:
+  // A socket with work in flight is not garbage.
+  Napi::ObjectReference owner_;
+};
+
+class BatchJob final : public SocketJob {
+ public:
+  BatchJob(Napi::Env env, Napi::Object owner, Napi::Uint32Array words, size_t size, size_t count)
+      : SocketJob(env, owner),
+        keep_(Napi::Persistent(words.As<Napi::Object>())),
+        words_(words.Data()),
+        size_(size),
+        count_(count) {}
+
+  void Work(Connection& connection, const std::atomic<bool>& stop) override {
+    failure = connection.Batch(words_, size_, count_, stop, &refusals_);
+  }
+
+ protected:
+  void Settle(Napi::Env env) override {
+    keep_.Reset();
+    SocketJob::Settle(env);
+  }
+
+  /** null, or [triples of (index, errno, offset), texts]. */
+  Napi::Value Result(Napi::Env env) override {
+    if (refusals_.empty()) return env.Null();
+    Napi::Uint32Array numbers = Napi::Uint32Array::New(env, refusals_.size() * 3);
+    Napi::Array texts = Napi::Array::New(env, refusals_.size());
+    for (size_t i = 0; i < refusals_.size(); i++) {
+      numbers[i * 3] = refusals_[i].index;
+      numbers[i * 3 + 1] = static_cast<uint32_t>(refusals_[i].error);
+      numbers[i * 3 + 2] = refusals_[i].offset;
+      texts.Set(static_cast<uint32_t>(i), refusals_[i].text);
+    }
+    Napi::Array result = Napi::Array::New(env, 2);
+    result.Set(0U, numbers);
+    result.Set(1U, texts);
+    return result;
+  }
+
+ private:
+  // The caller's array is read in place: it must not be written to until the promise settles.
+  Napi::ObjectReference keep_;
+  const uint32_t* words_;
+  size_t size_;
+  size_t count_;
+  std::vector<Refusal> refusals_;
+};
+
+class QueryJob final : public SocketJob {
+ public:
+  QueryJob(Napi::Env env, Napi::Object owner, Query query) : SocketJob(env, owner), query_(std::move(query)) {}
+  void Work(Connection& connection, const std::atomic<bool>& stop) override {
+    failure = connection.Run(query_, stop, &words_);
+  }
+
+ protected:
+  Napi::Value Result(Napi::Env env) override { return ToUint32Array(env, std::move(words_)); }
+
+ private:
+  Query query_;
+  Words words_;
+};
+
+std::vector<uint32_t> ToVector(const Napi::Value& value) {
+  if (!value.IsTypedArray()) return {};
+  const auto array = value.As<Napi::Uint32Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+class Socket final : public Napi::ObjectWrap<Socket> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(
+        env, "Socket",
+        {InstanceMethod<&Socket::Batch>("batch"), InstanceMethod<&Socket::Query_>("query"),
+         InstanceMethod<&Socket::Interrupted>("interruptedDumps"), InstanceMethod<&Socket::Close>("close")});
+  }
+
+  /** new Socket(namespaceFd) */
+  explicit Socket(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    const int ns = info[0].ToNumber().Int32Value();
+    Failure opened;
+    std::mutex mutex;
+    std::condition_variable ready;
+    bool done = false;
+    const int error = thread_.Start([&, ns] {
+      Failure failure = EnterNamespace(ns);
+      if (!failure) failure = connection_.Open();
+      const bool failed = static_cast<bool>(failure);
+      {
+        const std::lock_guard<std::mutex> lock(mutex);
+        opened = std::move(failure);
+        done = true;
+        ready.notify_one();
+      }
+      // From here on the constructor's locals are gone.
+      if (!failed) Serve();
+    });
+    if (error != 0) {
+      opened = {error, "start thread"};
+    } else {
+      std::unique_lock<std::mutex> lock(mutex);
+      ready.wait(lock, [&] { return done; });
+    }
+    if (opened) {
+      ToError(info.Env(), opened).ThrowAsJavaScriptException();
+      return;
+    }
+    channel_ = &ChannelOf(info.Env());
+    hook_.Register(
+        info.Env(), [](void* self) { static_cast<Socket*>(self)->Stop(); }, this);
+  }
+
+  ~Socket() override { Stop(); }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+ private:
+  /** batch(words: Uint32Array, size: number, count: number): Promise<null | [Uint32Array, string[]]> */
+  Napi::Value Batch(const Napi::CallbackInfo& info) {
+    if (!info[0].IsTypedArray()) return Refuse(info.Env(), "batch: words must be a Uint32Array");
+    const auto words = info[0].As<Napi::Uint32Array>();
+    const size_t size = info[1].ToNumber().Uint32Value();
+    const size_t count = info[2].ToNumber().Uint32Value();
+    if (size > words.ElementLength()) return Refuse(info.Env(), "batch: size exceeds the array");
+    return Submit(new BatchJob(info.Env(), info.This().As<Napi::Object>(), words, size, count));
+  }
+
+  /** query(type, flags, body, plain | null, conditions: Uint32Array of triples): Promise<Uint32Array> */
+  Napi::Value Query_(const Napi::CallbackInfo& info) {
+    Query query;
+    query.type = static_cast<uint16_t>(info[0].ToNumber().Uint32Value());
+    query.flags = static_cast<uint16_t>(info[1].ToNumber().Uint32Value());
+    query.body = ToVector(info[2]);
+    query.plain = ToVector(info[3]);
+    const std::vector<uint32_t> triples = ToVector(info[4]);
+    const uint32_t words = RecordWords(query.type);
+    for (size_t i = 0; i + 2 < triples.size(); i += 3) {
+      if (triples[i] >= words) return Refuse(info.Env(), "query: condition outside the record");
+      query.conditions.push_back({triples[i], triples[i + 1], triples[i + 2]});
+    }
+    return Submit(new QueryJob(info.Env(), info.This().As<Napi::Object>(), std::move(query)));
+  }
+
+  Napi::Value Interrupted(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), interrupted_.load()); }
+
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    hook_.Forget();
+    Stop();
+    return info.Env().Undefined();
+  }
+
+  static Napi::Value Refuse(Napi::Env env, const char* why) {
+    Napi::TypeError::New(env, why).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+
+  Napi::Value Submit(SocketJob* job) {
+    const Napi::Promise promise = job->promise();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!stop_.load()) {
+        jobs_.push_back(job);
+        wake_.notify_one();
+        return promise;
+      }
+    }
+    job->failure = {EBADF, "netlink socket is closed"};
+    ChannelOf(promise.Env()).Post(job);
+    return promise;
+  }
+
+  void Serve() {
+    for (;;) {
+      SocketJob* job = nullptr;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_.wait(lock, [this] { return stop_.load() || !jobs_.empty(); });
+        if (jobs_.empty()) return;
+        job = jobs_.front();
+        jobs_.pop_front();
+      }
+      if (stop_.load()) {
+        job->failure = {ECANCELED, "netlink socket is closed"};
+      } else {
+        job->Work(connection_, stop_);
+        interrupted_.store(connection_.interruptedDumps());
+      }
+      channel_->Post(job);
+    }
+  }
+
+  /** The job at work ends at its next message boundary; the waiting ones are answered with ECANCELED. */
+  void Stop() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stop_.store(true);
+      wake_.notify_one();
+    }
+    thread_.Join();
+    connection_ = Connection();
+  }
+
+  Connection connection_;
+  Channel* channel_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<SocketJob*> jobs_;
+  std::atomic<bool> stop_{false};
+  std::atomic<uint32_t> interrupted_{0};
+  CleanupHook hook_;
+  Thread thread_;
+};
+
+}  // namespace
+
+Napi::Function DefineSocket(Napi::Env env) { return Socket::Define(env); }
+
+}  // namespace hybridnet
