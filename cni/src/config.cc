@@ -44,9 +44,9 @@ bool notJson(const json::Error& error, Failure* failure) {
 bool textOf(const json::Member& member, std::string* text, Failure* failure) {
   if (member.value.kind == json::Kind::kAbsent || member.value.kind == json::Kind::kNull) return true;
   if (member.value.kind != json::Kind::kString) {
-    return fail(failure, kInvalidConfig,
-                std::string("invalid ") + member.name + ": expected a string, found " +
-                    json::describe(member.value.kind));
+    return fail(
+        failure, kInvalidConfig,
+        std::string("invalid ") + member.name + ": expected a string, found " + json::describe(member.value.kind));
   }
   *text = json::decodeString(member.value.raw);
   return true;

@@ -24,8 +24,8 @@ struct Config {
   bool hasPreviousResult = false;
 };
 
-// Checks in the order of R-CNI-08: JSON (6), name (7), version (1), private fields (7). `config->version` is set as soon
-// as a supported version is known, so that an error carries it.
+// Checks in the order of R-CNI-08: JSON (6), name (7), version (1), private fields (7). `config->version` is set as
+// soon as a supported version is known, so that an error carries it.
 bool readConfig(std::string_view text, Command command, Config* config, Failure* failure);
 
 // What VERSION prints for its input.

@@ -33,15 +33,14 @@ class Client {
       if (connectOnce(&error)) return verifyPeer();
       if (error == 0) return false;
       const bool nobody = error == ENOENT || error == ECONNREFUSED;
-      const int64_t next = now() + kRetryInterval;
-      if (!nobody || next >= retryUntil) {
+      if (!nobody || now() >= retryUntil) {
         return fail(failure_, nobody || error == EAGAIN ? exchange_.unreachableCode : int{kIoFailure},
-                    "cannot connect to the hybridnet daemon at '" + exchange_.socket + "': " +
-                        (error == EAGAIN ? "it accepts no connection" : strerror(error)),
+                    "cannot connect to the hybridnet daemon at '" + exchange_.socket +
+                        "': " + (error == EAGAIN ? "it accepts no connection" : strerror(error)),
                     nobody ? "the daemon is not running or not ready on this node" : "");
       }
       if (first) diagnose("nobody listens on " + exchange_.socket + " (" + strerror(error) + "), trying again");
-      if (!pause(next)) return false;
+      if (!pause(std::min(now() + kRetryInterval, retryUntil))) return false;
     }
   }
 

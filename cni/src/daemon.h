@@ -25,10 +25,9 @@ struct Exchange {
   int unreachableCode = kTryAgainLater;
 };
 
-// Connects, makes sure that root listens (SO_PEERCRED), sends one POST and reads the answer. Only the connection is ever
-// tried again: once a byte of the request is out, it is never sent twice.
-bool exchange(const Exchange& exchange, std::string_view path, std::string_view body, Answer* answer,
-              Failure* failure);
+// Connects, makes sure that root listens (SO_PEERCRED), sends one POST and reads the answer. Only the connection is
+// ever tried again: once a byte of the request is out, it is never sent twice.
+bool exchange(const Exchange& exchange, std::string_view path, std::string_view body, Answer* answer, Failure* failure);
 
 }  // namespace cni
 

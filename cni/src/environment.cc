@@ -34,9 +34,9 @@ struct CommandInfo {
 };
 
 constexpr CommandInfo kCommands[] = {
-    {Command::kAdd, "ADD", true, true, true},           {Command::kDel, "DEL", true, false, false},
-    {Command::kCheck, "CHECK", true, true, true},       {Command::kStatus, "STATUS", false, false, false},
-    {Command::kGc, "GC", false, false, false},          {Command::kVersion, "VERSION", false, false, false},
+    {Command::kAdd, "ADD", true, true, true},     {Command::kDel, "DEL", true, false, false},
+    {Command::kCheck, "CHECK", true, true, true}, {Command::kStatus, "STATUS", false, false, false},
+    {Command::kGc, "GC", false, false, false},    {Command::kVersion, "VERSION", false, false, false},
 };
 
 std::string variable(const char* name) {

@@ -32,8 +32,8 @@ struct Failure {
 // Fills in `failure` and returns false, so that a check can say `return fail(...)`.
 bool fail(Failure* failure, int code, std::string message, std::string details = {});
 
-// The error object of the specification (without a line end). Text that is not UTF-8 is replaced, long text cut, so that
-// the output is one valid document whatever the environment held.
+// The error object of the specification (without a line end). Text that is not UTF-8 is replaced, long text cut, so
+// that the output is one valid document whatever the environment held.
 std::string toJson(const Failure& failure, std::string_view cniVersion);
 
 }  // namespace cni

@@ -93,12 +93,11 @@ bool readInput(size_t limit, int64_t deadline, std::string* text, Failure* failu
     if (count == 0) return true;
     if (count < 0) {
       if (errno == EINTR || errno == EAGAIN) continue;
-      return fail(failure, kIoFailure, std::string("cannot read the network configuration from standard input: ") +
-                                           strerror(errno));
+      return fail(failure, kIoFailure,
+                  std::string("cannot read the network configuration from standard input: ") + strerror(errno));
     }
     if (text->size() + static_cast<size_t>(count) > limit) {
-      return fail(failure, kIoFailure,
-                  "the network configuration is longer than " + std::to_string(limit) + " bytes");
+      return fail(failure, kIoFailure, "the network configuration is longer than " + std::to_string(limit) + " bytes");
     }
     text->append(buffer, static_cast<size_t>(count));
   }

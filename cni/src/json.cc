@@ -7,8 +7,8 @@ namespace json {
 
 namespace {
 
-// Length of the well-formed UTF-8 sequence at `position` (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF);
-// 0 when there is none.
+// Length of the well-formed UTF-8 sequence at `position` (RFC 3629: no overlong forms, no surrogates, at most
+// U+10FFFF); 0 when there is none.
 size_t sequenceLength(std::string_view text, size_t position) {
   const auto at = [&](size_t offset) -> unsigned {
     return position + offset < text.size() ? static_cast<unsigned char>(text[position + offset]) : 0u;

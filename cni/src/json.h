@@ -1,7 +1,7 @@
-// A strict JSON reader that looks without taking apart: a document is validated as a whole (RFC 8259, well-formed UTF-8,
-// bounded depth) and the few members asked for are returned as views of the original text. Nothing is re-serialised, so
-// unknown members, the order of members and the spelling of numbers survive an echo unchanged. Memory does not grow
-// with the document.
+// A strict JSON reader that looks without taking apart: a document is validated as a whole (RFC 8259, well-formed
+// UTF-8, bounded depth) and the few members asked for are returned as views of the original text. Nothing is
+// re-serialised, so unknown members, the order of members and the spelling of numbers survive an echo unchanged. Memory
+// does not grow with the document.
 #ifndef HYBRIDNET_CNI_JSON_H_
 #define HYBRIDNET_CNI_JSON_H_
 
@@ -38,8 +38,8 @@ struct Member {
   Value value;
 };
 
-// Validates `text`, which must be exactly one object, fills in the values of `members` and, unless null, `object` with the
-// object as written. On an error the members are meaningless.
+// Validates `text`, which must be exactly one object, fills in the values of `members` and, unless null, `object` with
+// the object as written. On an error the members are meaningless.
 bool scanObject(std::string_view text, Member* members, size_t count, std::string_view* object, Error* error);
 
 // Validates `text`, which must be exactly one array of at most `limit` elements.

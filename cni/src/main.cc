@@ -1,8 +1,9 @@
 // The CNI plugin `hybridnet`: checks the call, hands it to the node's daemon, prints what the daemon answers.
 //
 // It holds no logic of networking, so that everything can evolve in the daemon, and needs nothing of the host it is
-// executed on: no library, no interpreter, no file. Exit status 0 comes with the exact result on standard output (nothing
-// where a command has none), any other with exactly one error object. Specification: https://www.cni.dev/docs/spec/.
+// executed on: no library, no interpreter, no file. Exit status 0 comes with the exact result on standard output
+// (nothing where a command has none), any other with exactly one error object. Specification:
+// https://www.cni.dev/docs/spec/.
 #include <cstdio>
 #include <cstring>
 #include <string>

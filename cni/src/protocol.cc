@@ -138,8 +138,7 @@ bool answerV1(const Environment& environment, const Config& config, const Answer
   const std::string error = textOf(members[kError]);
   if (answer.status != 200 || !error.empty() || environment.command != Command::kAdd) {
     // Version 1 has no codes; what it refuses is nearly always for want of an address yet.
-    return fail(failure, kTryAgainLater,
-                error.empty() ? "the hybridnet daemon refused without a reason" : error,
+    return fail(failure, kTryAgainLater, error.empty() ? "the hybridnet daemon refused without a reason" : error,
                 "status " + std::to_string(answer.status) + " of the version 1 protocol");
   }
   std::vector<AddressV1> addresses;

@@ -18,7 +18,8 @@ struct AddressV1 {
   std::string gateway;
 };
 
-// false unless `ip` is an address with a prefix length, `mac` a MAC and `gateway` an address of the same family or empty.
+// false unless `ip` is an address with a prefix length, `mac` a MAC and `gateway` an address of the same family or
+// empty.
 bool parseAddressV1(const std::string& ip, const std::string& mac, const std::string& gateway, AddressV1* address);
 
 std::string resultV1(const std::string& version, const std::string& hostInterface, const Environment& environment,

@@ -2,6 +2,7 @@
 // dataplane implement PodNetworking, tests implement it with a table, and nothing here knows of Kubernetes.
 import type { IPAddress } from '../../ip/index.ts'
 import type { NetworkNamespace } from '../../netlink/index.ts'
+import type { CniError } from './errors.ts'
 
 /** A pod as the container runtime names it. */
 export interface PodReference {
@@ -105,6 +106,24 @@ export interface PodNetworking {
 
   /** The pod's veth and record are gone (policy state, conntrack). Must be idempotent; a failure is logged. */
   onDetached(attachment: Attachment): Promise<void>
+
+  /** An ADD failed for a reason a person should see on the pod: codes 101, 102, 104 and 105 (R-SRV-19). */
+  onFailed?(pod: PodReference, error: CniError): void
+
+  /**
+   * The pods of this node whose addresses are assigned, with the container ID of their sandbox where it is known
+   * (`IPInstance.status.sandboxID`): what an earlier daemon without records may have wired.
+   */
+  assignedPods?(): Promise<readonly AssignedPod[]>
+
+  /** Whether the attachment's pod no longer exists under its UID; false when that is not certain. */
+  isPodGone?(attachment: Attachment): Promise<boolean>
+}
+
+/** See {@link PodNetworking.assignedPods}. */
+export interface AssignedPod {
+  readonly pod: PodAddresses
+  readonly containerId: string | null
 }
 
 /** What is remembered of one attached interface, on disk for as long as namespaces live (R-SRV-10). */
