@@ -1,6 +1,95 @@
+// Puts the parts together: store, kinds, controllers, identity, sockets.
+import { silentLogger } from '../../telemetry/log.ts'
+import { Authenticator } from './auth.ts'
+import type { Context } from './context.ts'
+import { runGarbageCollector } from './controllers/gc.ts'
+import { runNamespaces } from './controllers/namespaces.ts'
+import { loadDefinitions, serveDefinitions } from './crds/controller.ts'
+import { builtinResources } from './kinds.ts'
+import { kubeconfig } from './kubeconfig.ts'
+import { Listeners } from './listeners.ts'
+import { Registry } from './registry.ts'
+import { createHandler } from './routes.ts'
+import { Store } from './store.ts'
+import { loadAuthority, loadToken, servingCertificate } from './tls/identity.ts'
 import type { ApiServer, ApiServerOptions } from './types.ts'
+import { create } from './write.ts'
 
-/** Start the server. @throws Error when an address cannot be listened on or a CRD file is wrong */
-export function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  return Promise.reject(new Error(`not built yet (${options.listen.length})`))
+/**
+ * Start the server.
+ *
+ * @throws Error when an address cannot be listened on, a CRD file is wrong or an option is out of range
+ */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  if (options.listen.length === 0) throw new Error('API server: listen: expected at least one place to listen')
+  const log = (options.log ?? silentLogger()).child({ component: 'apiserver' })
+  const closing = new AbortController()
+  const store = new Store({ historySize: options.historySize ?? 20_000 })
+  const registry = new Registry()
+  const serviceCidr = options.serviceCidr ?? '10.96.0.0/16'
+  for (const resource of builtinResources(serviceCidr)) registry.add(resource)
+  const context: Context = {
+    store,
+    registry,
+    log,
+    bookmarkIntervalMs: options.bookmarkIntervalMs ?? 60_000,
+    closing: closing.signal,
+  }
+  const definitions = serveDefinitions(context)
+
+  const authority = options.tls === undefined ? null : await loadAuthority(options.dataDirectory)
+  const token = options.token ?? (options.tls === undefined ? null : await loadToken(options.dataDirectory))
+  const caCert = authority?.cert ?? null
+  // The collector first: it has to know every object from the beginning.
+  const stops = [runGarbageCollector(context), runNamespaces(context, { caCert })]
+  createKubernetesService(context)
+  const handler = createHandler(context, new Authenticator(token))
+  const tls =
+    authority === null
+      ? null
+      : { serving: servingCertificate(authority, options.tls?.subjectAltNames ?? []), ca: authority.cert }
+  const listeners = new Listeners(handler, tls)
+  const urls: string[] = []
+  const close = async (): Promise<void> => {
+    closing.abort()
+    for (const stop of stops.splice(0)) stop()
+    await listeners.close()
+  }
+  try {
+    if (options.crdDirectory !== undefined) await loadDefinitions(context, definitions, options.crdDirectory)
+    for (const where of options.listen) urls.push(await listeners.listen(where))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  log.info({ urls }, 'API server listens')
+  const [url = ''] = urls
+  return {
+    urls,
+    url,
+    caCert,
+    token,
+    kubeconfig: (server = url) => kubeconfig({ server, caCert, token }),
+    listen: async (where) => {
+      const added = await listeners.listen(where)
+      urls.push(added)
+      return added
+    },
+    close,
+  }
+}
+
+/** The Service through which pods find the API; its endpoints are for whoever runs the nodes to fill. */
+function createKubernetesService(context: Context): void {
+  const services = context.registry.find('v1', 'services')
+  if (services === undefined) throw new Error('the kind Service is missing from the registry')
+  const metadata = { name: 'kubernetes', labels: { component: 'apiserver', provider: 'kubernetes' } }
+  const spec = { ports: [{ name: 'https', port: 443, targetPort: 6443 }] }
+  create(
+    context,
+    services,
+    'default',
+    { apiVersion: 'v1', kind: 'Service', metadata, spec },
+    { dryRun: false, manager: null },
+  )
 }

@@ -51,7 +51,10 @@ export interface KubeObject extends JsonObject {
 /** Where to accept connections: a TCP address (port 0 picks one), an inherited listening descriptor, or a Unix socket. */
 export type Listen =
   | { readonly host: string; readonly port: number }
-  | { readonly fd: number; /** What to call it in `urls`; nothing can be derived from a descriptor. */ readonly url?: string }
+  | {
+      readonly fd: number
+      /** What to call it in `urls`; nothing can be derived from a descriptor. */ readonly url?: string
+    }
   | { readonly path: string }
 
 export interface TlsOptions {

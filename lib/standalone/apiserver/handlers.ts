@@ -1,0 +1,267 @@
+// The verbs on objects: get, list, watch, create, update, patch, delete, deletecollection.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { Context } from './context.ts'
+import { decode, parseFieldValidation } from './decode.ts'
+import { StatusError, badRequest, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts'
+import { isObject, text } from './json.ts'
+import { negotiate } from './negotiate.ts'
+import { applyObject } from './patch/apply.ts'
+import { jsonPatch } from './patch/json.ts'
+import { mergePatch } from './patch/merge.ts'
+import { strategicPatch } from './patch/strategic.ts'
+import { listObjects } from './read.ts'
+import type { Resource } from './registry.ts'
+import { count, flag, mediaTypeOf, parseBody, parseJsonBody, parseYamlBody, readBody } from './request.ts'
+import type { ResourcePath } from './request.ts'
+import { addWarnings, sendJson, sendList, sendObject } from './respond.ts'
+import type { Wanted } from './respond.ts'
+import { serve } from './served.ts'
+import { objectKey } from './store.ts'
+import { parseIncludeObject } from './tables/render.ts'
+import type { Json, JsonObject, KubeObject } from './types.ts'
+import { startWatch } from './watch.ts'
+import { create, remove, update } from './write.ts'
+import type { DeleteOptions, Part, WriteOptions } from './write.ts'
+
+/** One request on its way. */
+export interface Exchange {
+  readonly context: Context
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly query: URLSearchParams
+  readonly resource: Resource
+  readonly path: ResourcePath
+}
+
+const wantedOf = ({ request, query }: Exchange): Wanted => ({
+  representation: negotiate(request.headers.accept),
+  includeObject: parseIncludeObject(query.get('includeObject')),
+})
+
+/** @throws StatusError 400 for a `dryRun` other than All */
+export function isDryRun(query: URLSearchParams): boolean {
+  const values = query.getAll('dryRun').filter((value) => value !== '')
+  const wrong = values.find((value) => value !== 'All')
+  if (wrong !== undefined)
+    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(wrong)}: supported values: "All"`)
+  return values.length > 0
+}
+
+/** The field manager of a request: its parameter, else the program's name. */
+export function managerOf({ query, request }: Exchange): string {
+  return (
+    query.get('fieldManager') || (request.headers['user-agent'] ?? 'unknown').split('/')[0]?.slice(0, 128) || 'unknown'
+  )
+}
+
+const writeOptions = (exchange: Exchange): WriteOptions => ({
+  dryRun: isDryRun(exchange.query),
+  manager: managerOf(exchange),
+})
+
+/** Everything on a collection or an object itself. */
+export async function handleObject(exchange: Exchange): Promise<void> {
+  const { request, query, path } = exchange
+  switch (request.method) {
+    case 'GET':
+      if (path.name !== '' && !flag(query, 'watch')) {
+        getObject(exchange)
+        return
+      }
+      if (path.name !== '') query.set('fieldSelector', `metadata.name=${path.name}`)
+      if (flag(query, 'watch'))
+        startWatch(exchange.context, exchange.resource, path.namespace, query, wantedOf(exchange), exchange.response)
+      else {
+        const wanted = wantedOf(exchange)
+        const { meta, items } = await listObjects(exchange.context, exchange.resource, path.namespace, query)
+        await sendList(exchange.response, exchange.resource, meta, items, wanted)
+      }
+      return
+    case 'POST':
+      if (path.name !== '') throw methodNotAllowed('POST')
+      await createObject(exchange)
+      return
+    case 'PUT':
+      if (path.name === '') throw methodNotAllowed('PUT')
+      await putObject(exchange, '')
+      return
+    case 'PATCH':
+      if (path.name === '') throw methodNotAllowed('PATCH')
+      await patchObject(exchange, '')
+      return
+    case 'DELETE':
+      if (path.name === '') await deleteCollection(exchange)
+      else await deleteObject(exchange)
+      return
+    default:
+      throw methodNotAllowed(request.method ?? '')
+  }
+}
+
+export function getObject(exchange: Exchange): void {
+  const { context, resource, path, response } = exchange
+  const stored = context.store.get(resource.collection, objectKey(path.namespace, path.name))
+  if (stored === undefined) throw notFound(resource, path.name)
+  sendObject(response, 200, resource, serve(resource, stored.object), wantedOf(exchange))
+}
+
+async function readObject(exchange: Exchange): Promise<KubeObject> {
+  const { request, resource, query, response } = exchange
+  const value = parseBody(await readBody(request), mediaTypeOf(request))
+  const { object, warnings } = decode(resource, value, parseFieldValidation(query.get('fieldValidation')))
+  addWarnings(response, warnings)
+  return object
+}
+
+async function createObject(exchange: Exchange): Promise<void> {
+  const { context, resource, path, response } = exchange
+  const wanted = wantedOf(exchange)
+  const body = await readObject(exchange)
+  sendObject(response, 201, resource, create(context, resource, path.namespace, body, writeOptions(exchange)), wanted)
+}
+
+export async function putObject(exchange: Exchange, part: Part): Promise<void> {
+  const { context, resource, path, response } = exchange
+  const wanted = wantedOf(exchange)
+  const body = await readObject(exchange)
+  const result = update(context, resource, path.namespace, path.name, part, () => body, writeOptions(exchange))
+  sendObject(response, 200, resource, result, wanted)
+}
+
+const patchTypes = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
+] as const
+
+export async function patchObject(exchange: Exchange, part: Part): Promise<void> {
+  const { context, request, resource, path, query, response } = exchange
+  const wanted = wantedOf(exchange)
+  const type = mediaTypeOf(request)
+  const fieldValidation = parseFieldValidation(query.get('fieldValidation'))
+  if (type === 'application/apply-patch+yaml') {
+    const patch = parseYamlBody(await readBody(request))
+    const manager = query.get('fieldManager') ?? ''
+    const options = { manager, force: flag(query, 'force'), dryRun: isDryRun(query), fieldValidation }
+    const { object, created, warnings } = applyObject(
+      context,
+      resource,
+      path.namespace,
+      path.name,
+      part,
+      patch,
+      options,
+    )
+    addWarnings(response, warnings)
+    sendObject(response, created ? 201 : 200, resource, object, wanted)
+    return
+  }
+  if (!patchTypes.some((known) => known === type) || (resource.custom && type.startsWith('application/strategic'))) {
+    throw unsupportedMediaType(
+      type,
+      patchTypes.filter((known) => !(resource.custom && known.startsWith('application/strategic'))),
+    )
+  }
+  const patch = parseJsonBody(await readBody(request))
+  const change = (copy: KubeObject): KubeObject => {
+    // A patch that says nothing of the version changes whatever is there.
+    const { object, warnings } = decode(resource, patched(resource, copy, patch, type), fieldValidation)
+    addWarnings(response, warnings)
+    return object
+  }
+  const result = update(context, resource, path.namespace, path.name, part, change, {
+    ...writeOptions(exchange),
+    unversioned: true,
+  })
+  sendObject(response, 200, resource, result, wanted)
+}
+
+function patched(resource: Resource, target: KubeObject, patch: Json, type: string): Json {
+  if (type === 'application/json-patch+json') return jsonPatch(target, patch)
+  if (!isObject(patch)) throw badRequest('the patch is not an object')
+  return type === 'application/merge-patch+json'
+    ? mergePatch(target, patch)
+    : strategicPatch(target, patch, resource.schema)
+}
+
+/** DeleteOptions come in the body, the URL or both. @throws StatusError 400 */
+async function deleteOptions({ request, query }: Exchange): Promise<DeleteOptions> {
+  const body = await readBody(request)
+  const given = body.length === 0 ? {} : parseBody(body, mediaTypeOf(request))
+  if (!isObject(given)) throw badRequest('DeleteOptions: expected an object')
+  const dryRun = isDryRun(query) || (Array.isArray(given['dryRun']) && given['dryRun'].length > 0)
+  const grace = count(query, 'gracePeriodSeconds') ?? given['gracePeriodSeconds']
+  if (grace !== undefined && grace !== null && (typeof grace !== 'number' || grace < 0)) {
+    throw badRequest(`gracePeriodSeconds: Invalid value: ${JSON.stringify(grace)}: expected a non-negative integer`)
+  }
+  const preconditions = isObject(given['preconditions']) ? given['preconditions'] : {}
+  const uid = preconditions['uid']
+  const resourceVersion = preconditions['resourceVersion']
+  return {
+    dryRun,
+    gracePeriod: typeof grace === 'number' ? grace : undefined,
+    propagation: propagationOf(query, given),
+    preconditions: {
+      ...(typeof uid === 'string' ? { uid } : {}),
+      ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
+    },
+  }
+}
+
+function propagationOf(query: URLSearchParams, given: JsonObject): DeleteOptions['propagation'] {
+  const asked = query.get('propagationPolicy') ?? given['propagationPolicy']
+  if (asked === undefined || asked === null || asked === '') {
+    return given['orphanDependents'] === true || flag(query, 'orphanDependents') ? 'Orphan' : 'Background'
+  }
+  if (asked === 'Background' || asked === 'Foreground' || asked === 'Orphan') return asked
+  throw badRequest(
+    `propagationPolicy: Unsupported value: ${JSON.stringify(asked)}: supported values: "Background", "Foreground", "Orphan"`,
+  )
+}
+
+async function deleteObject(exchange: Exchange): Promise<void> {
+  const { context, resource, path, response } = exchange
+  const wanted = wantedOf(exchange)
+  const options = await deleteOptions(exchange)
+  const { object, gone } = remove(context, resource, path.namespace, path.name, options)
+  if (!gone || resource.returnsDeleted || options.dryRun) {
+    sendObject(response, 200, resource, object, wanted)
+    return
+  }
+  sendJson(response, 200, {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: {
+      name: path.name,
+      ...(resource.group === '' ? {} : { group: resource.group }),
+      kind: resource.plural,
+      uid: object.metadata.uid ?? '',
+    },
+  })
+}
+
+async function deleteCollection(exchange: Exchange): Promise<void> {
+  const { context, resource, path, query, response } = exchange
+  const wanted = wantedOf(exchange)
+  const options = await deleteOptions(exchange)
+  if (resource.namespaced && path.namespace === '') throw methodNotAllowed('DELETE')
+  const { meta, items } = await listObjects(context, resource, path.namespace, query)
+  for (const [index, { object }] of items.entries()) {
+    if (index % 200 === 199) await breathe()
+    try {
+      remove(context, resource, object.metadata.namespace ?? '', object.metadata.name ?? '', options)
+    } catch (error) {
+      // Somebody else was faster, or it may not be deleted: the others still are.
+      if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error
+      context.log.debug(
+        { object: `${qualified(resource.group, resource.plural)}/${text(object, 'metadata', 'name')}`, err: error },
+        'left out of a delete of many',
+      )
+    }
+  }
+  await sendList(response, resource, { resourceVersion: meta.resourceVersion }, items, wanted)
+}

@@ -1,0 +1,90 @@
+// The sockets of the server: one HTTP or HTTPS server for each place to listen, all with the same handler.
+import { unlink } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
+import type { Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { isIPv6 } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import type { Handler } from './routes.ts'
+import type { KeyPair } from './tls/certificates.ts'
+import type { Listen } from './types.ts'
+
+export interface ServingTls {
+  readonly serving: KeyPair
+  /** PEM: clients may show certificates of it. */
+  readonly ca: string
+}
+
+export class Listeners {
+  readonly #handler: Handler
+  readonly #tls: ServingTls | null
+  readonly #servers: Server[] = []
+
+  constructor(handler: Handler, tls: ServingTls | null) {
+    this.#handler = handler
+    this.#tls = tls
+  }
+
+  /** @returns the URL of the new listener. @throws Error saying where it could not listen and why */
+  async listen(where: Listen): Promise<string> {
+    const server = this.#create()
+    const place =
+      'path' in where ? where.path : 'fd' in where ? `descriptor ${where.fd}` : `${where.host}:${where.port}`
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) =>
+        reject(new Error(`API server: listen on ${place}: ${error.message}`, { cause: error })),
+      )
+      server.listen(
+        'fd' in where
+          ? { fd: where.fd }
+          : 'path' in where
+            ? { path: where.path }
+            : { host: where.host, port: where.port },
+        resolve,
+      )
+    })
+    server.on('error', () => undefined)
+    this.#servers.push(server)
+    const scheme = this.#tls === null ? 'http' : 'https'
+    if ('path' in where) return `${scheme}+unix:${where.path}`
+    if ('fd' in where && where.url !== undefined) return where.url
+    const address = server.address() as AddressInfo | string | null
+    if (address === null || typeof address === 'string') return `${scheme}+fd:${place}`
+    const host = 'host' in where ? where.host : address.address
+    return `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${address.port}`
+  }
+
+  /** Ends all connections at once. */
+  async close(): Promise<void> {
+    await Promise.all(
+      this.#servers.splice(0).map(async (server) => {
+        const path = server.address()
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+        server.closeAllConnections()
+        await closed
+        // Node removes a socket's file itself, unless somebody replaced the server meanwhile.
+        if (typeof path === 'string')
+          await unlink(path).catch((error: NodeJS.ErrnoException) =>
+            error.code === 'ENOENT' ? undefined : Promise.reject(error),
+          )
+      }),
+    )
+  }
+
+  #create(): Server {
+    // Watches are long and keep-alive connections idle; a client must never find its connection closed as it sends.
+    const options = {
+      keepAliveTimeout: 120_000,
+      requestTimeout: 60_000,
+      headersTimeout: 60_000,
+      noDelay: true,
+      maxHeaderSize: 64 * 1024,
+    }
+    if (this.#tls === null) return createHttpServer(options, this.#handler)
+    const { serving, ca } = this.#tls
+    return createHttpsServer(
+      { ...options, cert: serving.cert, key: serving.key, ca, requestCert: true, rejectUnauthorized: false },
+      this.#handler,
+    )
+  }
+}

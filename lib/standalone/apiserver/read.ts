@@ -1,0 +1,155 @@
+// Lists: which version, which objects, which page.
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { Context } from './context.ts'
+import { StatusError, badRequest, expiredContinue, invalid, fieldError, tooLargeVersion } from './errors.ts'
+import { apiVersionOf } from './registry.ts'
+import type { Resource } from './registry.ts'
+import { count } from './request.ts'
+import type { ListMeta } from './respond.ts'
+import { compileSelectors } from './selectors.ts'
+import type { Predicate } from './selectors.ts'
+import { serve, servesStored } from './served.ts'
+import type { Collection, Stored } from './store.ts'
+
+export interface ListResult {
+  readonly meta: ListMeta
+  readonly items: readonly Stored[]
+}
+
+/** A place in a list; opaque to clients, of the real server's make. `rv` -1: go on with whatever is there now. */
+interface ContinueToken {
+  readonly v: 'meta.k8s.io/v1'
+  readonly rv: number
+  readonly start: string
+}
+
+const SCAN = 5000
+
+/** The selectors of a request as a predicate on stored objects; null when everything fits. @throws StatusError 400 */
+export function selectorOf(resource: Resource, query: URLSearchParams): Predicate | null {
+  const describe = `"${apiVersionOf(resource)}, Resource=${resource.plural}"`
+  const predicate = compileSelectors(
+    query.get('labelSelector') ?? '',
+    query.get('fieldSelector') ?? '',
+    resource.fields,
+    describe,
+  )
+  if (predicate === null || servesStored(resource)) return predicate
+  return (object) => predicate(serve(resource, object))
+}
+
+/** A resourceVersion parameter: undefined when absent. @throws StatusError 400 */
+export function versionParameter(query: URLSearchParams): number | undefined {
+  const value = query.get('resourceVersion')
+  if (value === null || value === '') return undefined
+  if (!/^\d{1,15}$/.test(value))
+    throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(value)}: expected a decimal integer`)
+  return Number(value)
+}
+
+/** @throws StatusError 400, 410 for an expired page, 504 for a version that is not yet */
+export async function listObjects(
+  context: Context,
+  resource: Resource,
+  namespace: string,
+  query: URLSearchParams,
+): Promise<ListResult> {
+  const predicate = selectorOf(resource, query)
+  const limit = count(query, 'limit') ?? 0
+  const { collection, version, start } = startOf(context, resource, query)
+  const prefix = namespace === '' ? '' : `${namespace}/`
+  const items: Stored[] = []
+  let next: string | undefined
+  let scanned = 0
+  for (const [key, stored] of collection.entries(prefix, start)) {
+    if (++scanned % SCAN === 0) await breathe()
+    if (predicate !== null && !predicate(stored.object)) continue
+    if (limit > 0 && items.length === limit) {
+      next = key
+      break
+    }
+    items.push(stored)
+  }
+  if (next === undefined) return { meta: { resourceVersion: String(version) }, items }
+  const token: ContinueToken = { v: 'meta.k8s.io/v1', rv: version, start: next }
+  const meta = { resourceVersion: String(version), continue: encode(token) }
+  if (predicate !== null) return { meta, items }
+  return { meta: { ...meta, remainingItemCount: collection.rank(endOf(prefix)) - collection.rank(next) }, items }
+}
+
+/** A key after all keys with a prefix. */
+const endOf = (prefix: string): string => (prefix === '' ? '\u{10ffff}' : `${prefix.slice(0, -1)}0`)
+
+function startOf(
+  context: Context,
+  resource: Resource,
+  query: URLSearchParams,
+): { collection: Collection; version: number; start: string } {
+  const { store } = context
+  const asked = versionParameter(query)
+  const match = query.get('resourceVersionMatch') ?? ''
+  const continued = query.get('continue') ?? ''
+  if (continued !== '') {
+    if (match !== '')
+      throw forbiddenParameter(resource, 'resourceVersionMatch', 'resourceVersionMatch is forbidden with continue')
+    if (asked !== undefined && asked > 0)
+      throw badRequest('specifying resource version is not allowed when using continue')
+    const token = decode(continued)
+    if (token.rv < 0)
+      return { collection: store.collection(resource.collection), version: store.version, start: token.start }
+    try {
+      return { collection: store.collectionAt(resource.collection, token.rv), version: token.rv, start: token.start }
+    } catch (error) {
+      if (!(error instanceof StatusError) || error.code !== 410) throw error
+      throw expiredContinue(encode({ ...token, rv: -1 }))
+    }
+  }
+  if (match !== '') {
+    if (match !== 'Exact' && match !== 'NotOlderThan') {
+      throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
+        fieldError.notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan']),
+      ])
+    }
+    if (asked === undefined) {
+      throw forbiddenParameter(
+        resource,
+        'resourceVersionMatch',
+        'resourceVersionMatch is forbidden unless resourceVersion is provided',
+      )
+    }
+    if (match === 'Exact' && asked === 0) {
+      throw forbiddenParameter(
+        resource,
+        'resourceVersionMatch',
+        'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+      )
+    }
+  }
+  if (asked !== undefined && asked > store.version) throw tooLargeVersion(asked, store.version)
+  const exact = match === 'Exact' && asked !== undefined
+  const version = exact ? asked : store.version
+  return {
+    collection: exact ? store.collectionAt(resource.collection, version) : store.collection(resource.collection),
+    version,
+    start: '',
+  }
+}
+
+function forbiddenParameter(resource: Resource, field: string, why: string): StatusError {
+  return invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
+    fieldError.forbidden(field, `${why} (${resource.plural})`),
+  ])
+}
+
+const encode = (token: ContinueToken): string => Buffer.from(JSON.stringify(token)).toString('base64url')
+
+function decode(text: string): ContinueToken {
+  try {
+    const token = JSON.parse(Buffer.from(text, 'base64url').toString()) as Partial<ContinueToken>
+    if (token.v === 'meta.k8s.io/v1' && Number.isInteger(token.rv) && typeof token.start === 'string')
+      return token as ContinueToken
+  } catch (error) {
+    throw badRequest(`continue key is not valid: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  throw badRequest('continue key is not valid: expected the token of an earlier page')
+}

@@ -1,0 +1,107 @@
+// From a request to what answers it.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Authenticator } from './auth.ts'
+import type { Context } from './context.ts'
+import { discover, reviews, rootPaths } from './discovery.ts'
+import { StatusError, internalError, methodNotAllowed, noSuchResource, unauthorized } from './errors.ts'
+import { handleObject } from './handlers.ts'
+import { openApi } from './openapi/index.ts'
+import { parseResourcePath } from './request.ts'
+import { sendError, sendJson } from './respond.ts'
+import { handleReview } from './reviews.ts'
+import { createBinding, handleSubresource } from './subresources.ts'
+
+/** Paths that answer without credentials, as in a real cluster. */
+const open = new Set(['/healthz', '/livez', '/readyz', '/version', '/version/'])
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+export function createHandler(context: Context, authenticator: Authenticator): Handler {
+  const route = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const [path = '', search = ''] = splitOnce(request.url ?? '/', '?')
+    if (!open.has(path) && !authenticator.admits(request)) throw unauthorized()
+    if (/^\/(healthz|livez|readyz)(\/|$)/.test(path)) {
+      response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end('ok')
+      return
+    }
+    const isGet = request.method === 'GET' || request.method === 'HEAD'
+    if (isGet) {
+      const document =
+        path === '/'
+          ? { body: rootPaths(context.registry), contentType: 'application/json' }
+          : discover(context.registry, path, request.headers.accept)
+      if (document !== null) {
+        sendJson(response, 200, document.body, document.contentType)
+        return
+      }
+      if (openApi(context.registry, path, request, response)) return
+    }
+    await handleResource(path, new URLSearchParams(search), request, response)
+  }
+
+  const handleResource = async (
+    path: string,
+    query: URLSearchParams,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> => {
+    const target = parseResourcePath(path)
+    if (target === null) throw noSuchResource()
+    const review = reviews.find(
+      ({ group, version, plural }) => target.apiVersion === `${group}/${version}` && target.plural === plural,
+    )
+    if (review !== undefined) {
+      await handleReview({ context, request, response, query, path: target }, review.kind, (token) =>
+        authenticator.isAdminToken(token),
+      )
+      return
+    }
+    const resource = context.registry.find(target.apiVersion, target.plural)
+    const exchange = { context, request, response, query, path: target }
+    if (resource === undefined) {
+      const pods = context.registry.find('v1', 'pods')
+      if (target.apiVersion === 'v1' && target.plural === 'bindings' && target.namespace !== '' && pods !== undefined) {
+        await createBinding({ ...exchange, resource: pods })
+        return
+      }
+      throw noSuchResource()
+    }
+    if (resource.namespaced ? target.namespace === '' && target.name !== '' : target.namespace !== '')
+      throw noSuchResource()
+    if (resource.namespaced && target.namespace === '' && request.method !== 'GET')
+      throw methodNotAllowed(request.method ?? '')
+    if (target.subresource === '') await handleObject({ ...exchange, resource })
+    else await handleSubresource({ ...exchange, resource })
+  }
+
+  return (request, response) => {
+    route(request, response).catch((error: unknown) => {
+      if (response.headersSent || response.destroyed) {
+        // The client went away, or the answer had begun: nothing more can be said on this connection.
+        context.log.debug({ url: request.url, err: error }, 'request ended early')
+        response.destroy()
+        return
+      }
+      if (error instanceof StatusError) {
+        context.log.debug(
+          { method: request.method, url: request.url, code: error.code, reason: error.message },
+          'request refused',
+        )
+        // What was not read of the body is in the way of the next request.
+        if (!request.complete && hasBody(request)) response.setHeader('connection', 'close')
+        sendError(response, error)
+        return
+      }
+      context.log.error({ method: request.method, url: request.url, err: error }, 'request failed')
+      sendError(response, internalError(error instanceof Error ? error.message : String(error)))
+    })
+  }
+}
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
+}
