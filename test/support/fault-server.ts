@@ -19,7 +19,7 @@ export interface Seen {
   readonly connection: number
 }
 
-export type Answer = (response: ServerResponse, seen: Seen) => void | Promise<void>
+export type Answer = (response: ServerResponse, seen: Seen) => unknown
 
 interface Route {
   readonly matches: (seen: Seen) => boolean
