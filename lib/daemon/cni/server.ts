@@ -5,6 +5,7 @@
 //   POST /api/v2/cni        {command, container_id, netns, ifname, pod, config} -> 200 {"result": ...} or {"error": ...}
 //   POST /api/v1/add, /del  the original's contract (node-agent.md §1.4)
 //   GET  /healthz           200 ready, 503 not ready, with the reasons
+import { setMaxListeners } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Logger } from '../../telemetry/log.ts'
 import { cniCode, CniError, toCniError, tryAgain } from './errors.ts'
@@ -90,6 +91,8 @@ export class CniServer {
       },
     )
     this.#server.maxConnections = maxConnections
+    // Every request in progress listens for the stop.
+    setMaxListeners(0, this.#stopping.signal)
   }
 
   /** Requests being served. */
