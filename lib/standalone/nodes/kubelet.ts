@@ -87,6 +87,7 @@ export class Kubelet {
       return pod !== undefined && pod.metadata.uid === owner.uid && !isFinished(pod)
     })
     for (const sandbox of kept) this.#sandboxes.set(objectKey(sandbox.owner), sandbox)
+    if (kept.length > 0) await this.#collectGarbage(kept)
     this.#pods.onChange(({ key }) => this.#queue.add(key))
     this.#queue.start()
   }
@@ -106,6 +107,15 @@ export class Kubelet {
   /** Look at the CNI configuration now instead of at the next heartbeat. */
   refreshNode(): Promise<void> {
     return this.#registration.refresh()
+  }
+
+  /** Of no consequence for the pods; plugins that are not up yet have their own sweeps. */
+  async #collectGarbage(kept: readonly Sandbox[]): Promise<void> {
+    try {
+      await this.#manager.collect(kept)
+    } catch (error) {
+      this.#log.warn({ err: error }, 'CNI GC failed')
+    }
   }
 
   async #networkProblem(): Promise<string | null> {

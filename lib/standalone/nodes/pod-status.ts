@@ -1,6 +1,8 @@
 // The status a kubelet reports, as pure functions: of a pod whose sandbox runs, and of a node. Containers are emulated: they
 // start with the sandbox, are ready at once and end, with success, with it.
 
+import { release } from 'node:os'
+
 /** The fields of a Pod this folder reads. */
 export interface Pod {
   readonly metadata: {
@@ -172,7 +174,7 @@ export function nodeStatus(
       containerRuntimeVersion: 'hybridnet://standalone',
       kubeletVersion: 'v1.32.0',
       kubeProxyVersion: '',
-      kernelVersion: '',
+      kernelVersion: release(),
       osImage: 'network namespace',
       bootID: '',
       machineID: '',

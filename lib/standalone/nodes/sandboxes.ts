@@ -90,7 +90,7 @@ export class SandboxManager {
 
   /**
    * The sandboxes of an earlier life of this kubelet. Those `wanted` are taken over as they are; the others, and those that
-   * never got ready, are removed. Then the plugins hear which attachments are valid (GC).
+   * never got ready, are removed.
    */
   async recover(wanted: (owner: SandboxOwner) => boolean): Promise<Sandbox[]> {
     const kept: Sandbox[] = []
@@ -102,8 +102,12 @@ export class SandboxManager {
         await this.#discard(attachment)
       }
     }
-    await this.#runtime.collect(kept.map(({ attachment }) => attachment))
     return kept
+  }
+
+  /** Tell the plugins which attachments are valid (GC). Only while no sandbox is being made or removed (CNI 1.1.0, GC). */
+  collect(sandboxes: readonly Sandbox[]): Promise<void> {
+    return this.#runtime.collect(sandboxes.map(({ attachment }) => attachment))
   }
 
   async #running(owner: SandboxOwner, attachment: Attachment, addresses: readonly string[]): Promise<Sandbox> {
