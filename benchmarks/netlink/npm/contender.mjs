@@ -1,0 +1,102 @@
+// The npm contender: the package `netlink`, one awaited request per object, as its manual shows it. The package does not
+// encode NDA_IFINDEX or strict checks, so dumps come whole and are filtered here.
+//
+//   contender.mjs PACKAGE_FOLDER GROUP COUNT DEVICE_INDEX   prints {"add","dump","delete" in seconds,"count","blocked" in ms}
+import { createRequire } from 'node:module'
+
+const [, , folder, group, countText, deviceText] = process.argv
+const require = createRequire(`${folder}/package.json`)
+const { createRtNetlink } = require('netlink')
+
+const TABLE = 1000
+const PRIORITY = 1000
+const WARM = 2000
+/** NLM_F_CREATE | NLM_F_EXCL */
+const CREATE = { flags: 0x600 }
+const AF_INET = 2
+const AF_INET6 = 10
+
+const ipv4 = (i) => {
+  const address = Buffer.alloc(4)
+  address.writeUInt32BE(0x0a000001 + i)
+  return address
+}
+const ipv6 = (i) => {
+  const address = Buffer.alloc(16)
+  address[0] = 0xfd
+  address.writeUInt32BE(i + 1, 12)
+  return address
+}
+const mac = (i) => {
+  const address = Buffer.alloc(6)
+  address[0] = 2
+  address.writeUInt32BE(i + 1, 2)
+  return address
+}
+
+const socket = createRtNetlink({ ref: true })
+const device = Number(deviceText)
+
+function routes(family, address) {
+  const length = family === AF_INET ? 32 : 128
+  const data = { family, dstLen: length, protocol: 4, scope: family === AF_INET ? 253 : 0, type: 1 }
+  return {
+    add: (i) => socket.newRoute(data, { dst: address(i), table: TABLE, oif: device }, CREATE),
+    remove: (i) => socket.delRoute({ ...data, scope: 255 }, { dst: address(i), table: TABLE, oif: device }),
+    dump: async () => (await socket.getRoutes({ family })).filter((route) => route.attrs.table === TABLE).length,
+  }
+}
+
+function neighbours(family, address) {
+  const data = { family, ifindex: device, state: { permanent: true } }
+  return {
+    add: (i) => socket.newNeighbor(data, { dst: address(i), lladdr: mac(i) }, CREATE),
+    remove: (i) => socket.delNeighbor({ family, ifindex: device }, { dst: address(i) }),
+    dump: async () => (await socket.getNeighbors({ family })).filter((entry) => entry.data.ifindex === device).length,
+  }
+}
+
+const groups = {
+  routes4: () => routes(AF_INET, ipv4),
+  routes6: () => routes(AF_INET6, ipv6),
+  neigh4: () => neighbours(AF_INET, ipv4),
+  neigh6: () => neighbours(AF_INET6, ipv6),
+}
+
+/** Longest time the event loop did not come round, in ms, while `work` ran. */
+async function blocked(work) {
+  let last = performance.now()
+  let longest = 0
+  const timer = setInterval(() => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last - 1)
+    last = now
+  }, 1)
+  await work()
+  longest = Math.max(longest, performance.now() - last - 1)
+  clearInterval(timer)
+  return longest
+}
+
+const { add, remove, dump } = groups[group]()
+const count = Number(countText)
+const all = async (change, n) => {
+  for (let i = 0; i < n; i++) await change(i)
+}
+
+const before = await dump()
+await all(add, Math.min(count, WARM))
+await dump()
+await all(remove, Math.min(count, WARM))
+
+let found = 0
+const times = [performance.now()]
+const stalls = []
+for (const phase of [() => all(add, count), async () => (found = (await dump()) - before), () => all(remove, count)]) {
+  stalls.push(await blocked(phase))
+  times.push(performance.now())
+}
+const [a, b, c, d] = times
+const seconds = { add: (b - a) / 1000, dump: (c - b) / 1000, delete: (d - c) / 1000 }
+console.log(JSON.stringify({ ...seconds, count: found, blocked: { add: stalls[0], dump: stalls[1], delete: stalls[2] } }))
+process.exit(0)
