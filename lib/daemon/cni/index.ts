@@ -19,6 +19,14 @@ export {
   tryAgain,
   type CniCode,
 } from './errors.ts'
+export {
+  installBinary,
+  installCni,
+  installConfig,
+  uninstallCni,
+  type InstallCniOptions,
+  type InstallReport,
+} from './install.ts'
 export { hostInterfaceName } from './names.ts'
 export { CniServer, type CniServerOptions } from './server.ts'
 export { CniService, type CniServiceOptions } from './service.ts'

@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, type Registry } from '../../telemetry/metrics.ts'
 
 /** Parts of an ADD whose time is worth knowing apart. */
-export type Stage = 'addresses' | 'queue' | 'wiring' | 'ready' | 'connectivity'
+export type Stage = 'addresses' | 'queue' | 'wiring' | 'ready'
 
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
