@@ -108,7 +108,7 @@ export function getObject(exchange: Exchange): void {
 
 async function readObject(exchange: Exchange): Promise<KubeObject> {
   const { request, resource, query, response } = exchange
-  const value = parseBody(await readBody(request), mediaTypeOf(request))
+  const value = parseBody(await readBody(request), mediaTypeOf(request), resource.typeName)
   const { object, warnings } = decode(resource, value, parseFieldValidation(query.get('fieldValidation')))
   addWarnings(response, warnings)
   return object

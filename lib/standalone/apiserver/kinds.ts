@@ -142,6 +142,7 @@ export function builtinResource(kind: Kind): Resource {
     returnsDeleted: kind.returnsDeleted === true,
     custom: false,
     schema: builtinSchema(kind.type ?? kind.kind),
+    typeName: kind.type ?? kind.kind,
     fields: new Map((kind.fields ?? []).map((field) => [field, readerOf(field)])),
     columns: builtinColumns[plural] ?? plainColumns,
     strategy: kind.strategy ?? {},

@@ -62,6 +62,8 @@ export interface Resource {
   readonly returnsDeleted: boolean
   readonly custom: boolean
   readonly schema: Schema
+  /** Name of the type in schema/builtin; null for custom kinds. */
+  readonly typeName: string | null
   readonly fields: ReadonlyMap<string, FieldReader>
   readonly columns: readonly Column[]
   readonly strategy: Strategy

@@ -1,6 +1,7 @@
 // What a URL asks for, and the body that came with it.
 import type { IncomingMessage } from 'node:http'
 import { parse as parseYaml } from 'yaml'
+import { decodeProtobuf, protobufType } from './protobuf.ts'
 import { badRequest, tooLargeBody, unsupportedMediaType } from './errors.ts'
 import type { Json } from './types.ts'
 
@@ -60,11 +61,17 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
 export const mediaTypeOf = (request: IncomingMessage): string =>
   (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
 
-const bodyTypes = ['application/json', 'application/yaml']
+const bodyTypes = ['application/json', 'application/yaml', protobufType]
 
-/** The body of a create or update, JSON or YAML. @throws StatusError 400, 415 */
-export function parseBody(body: Buffer, mediaType: string): Json {
+/**
+ * The body of a create, update or delete: JSON, YAML, or protobuf for built-in kinds.
+ *
+ * @param protoType type of a protobuf body where it is not the name of its kind; null refuses protobuf
+ * @throws StatusError 400, 415
+ */
+export function parseBody(body: Buffer, mediaType: string, protoType?: string | null): Json {
   if (mediaType === 'application/yaml') return parseYamlBody(body)
+  if (mediaType === protobufType && protoType !== null) return decodeProtobuf(body, protoType)
   if (mediaType !== '' && mediaType !== 'application/json' && !mediaType.endsWith('+json')) {
     throw unsupportedMediaType(mediaType, bodyTypes)
   }

@@ -177,6 +177,7 @@ export function definedResources(definition: KubeObject): Resource[] {
         versionedUpdates: true,
         returnsDeleted: false,
         custom: true,
+        typeName: null,
         schema: wholeSchema(object(version, 'schema')['openAPIV3Schema']),
         fields: new Map(fields.map((field) => [field, pathReader(field)])),
         columns: customColumns(version),

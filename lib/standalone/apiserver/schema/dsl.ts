@@ -1,13 +1,14 @@
-// Reads the field tables of the built-in kinds (builtin/*.ts) into schemas.
+// Reads the field tables of the built-in kinds (builtin/*.ts) into schemas and protobuf messages.
 //
-//   Container                      a type
-//     name! string                 a field; `!` means OpenAPI's `required`
-//     env []EnvVar @name           a list whose elements are known by `name`, for strategic merge and server-side apply
-//     ports []Port @port,protocol  two keys for server-side apply; strategic merge uses the first
-//     claims []Claim @name ~       strategic merge replaces the list; `~key` another key than the first
-//     finalizers []string =set     a set
-//     selector map string =atomic  owned as a whole in server-side apply; also after a type's name
-//     volumes []Volume @name +retainKeys    a patch strategy
+//   Container                         a type
+//     name! string #1                 a field and its protobuf number; `!` means OpenAPI's `required`
+//     env []EnvVar #7 @name           a list whose elements are known by `name`, for strategic merge and server-side apply
+//     ports []Port #6 @port,protocol  two keys for server-side apply; strategic merge uses the first
+//     claims []Claim #3 @name ~       strategic merge replaces the list; `~key` another key than the first
+//     finalizers []string #14 =set    a set
+//     selector map string #2 =atomic  owned as a whole in server-side apply; also after a type's name
+//     volumes []Volume #1 @name +retainKeys    a patch strategy
+//     <inline> VolumeSource #2        the fields of another type, which are a message of their own in protobuf only
 //
 // Types: string, bool, int32, int64, double, bytes (base64), time, microtime, quantity, intOrString, any, `map T`, `[]T`, or
 // the name of another type.
@@ -30,48 +31,107 @@ const scalars: Readonly<Record<string, Schema>> = {
   any: { 'x-kubernetes-preserve-unknown-fields': true },
 }
 
+/** A field of a protobuf message. */
+export interface ProtoField {
+  /** Member in JSON; null for one whose members are the owner's own. */
+  readonly name: string | null
+  /** In the notation above: `[]Container`, `map string`, `int32`. */
+  readonly type: string
+}
+
+export interface Types {
+  readonly schemas: ReadonlyMap<string, Schema>
+  /** Fields by number, by type. */
+  readonly messages: ReadonlyMap<string, ReadonlyMap<number, ProtoField>>
+}
+
+interface Block {
+  readonly name: string
+  readonly schema: Writable
+  readonly lines: string[]
+}
+
 /**
  * All types of some tables by name. A type that mentions itself or another is linked, not copied.
  *
  * @throws Error when a table names a type that none of them has
  */
-export function parseTypes(tables: readonly string[]): Map<string, Schema> {
-  const types = new Map<string, Writable>()
-  const blocks: { owner: Writable; name: string; fields: string[] }[] = []
+export function parseTypes(tables: readonly string[]): Types {
+  const schemas = new Map<string, Writable>()
+  const blocks: Block[] = []
   for (const line of tables.join('\n').split('\n')) {
     if (line === '') continue
     if (line.startsWith('  ')) {
-      blocks.at(-1)?.fields.push(line.trim())
+      blocks.at(-1)?.lines.push(line.trim())
       continue
     }
     const [name = '', ...marks] = line.split(' ')
-    const owner: Writable = { type: 'object', title: name }
-    if (marks.includes('=atomic')) owner['x-kubernetes-map-type'] = 'atomic'
-    types.set(name, owner)
-    blocks.push({ owner, name, fields: [] })
+    const schema: Writable = { type: 'object', title: name }
+    if (marks.includes('=atomic')) schema['x-kubernetes-map-type'] = 'atomic'
+    schemas.set(name, schema)
+    blocks.push({ name, schema, lines: [] })
   }
-  for (const { owner, name, fields } of blocks) {
+  const messages = new Map<string, Map<number, ProtoField>>()
+  const byName = new Map(blocks.map((block) => [block.name, block]))
+  for (const { name, schema, lines } of blocks) {
     const properties: Record<string, Schema> = {}
     const required: string[] = []
-    for (const line of fields) {
-      const [label = '', ...words] = line.split(' ')
-      const field = label.replace('!', '')
-      if (label.endsWith('!')) required.push(field)
-      properties[field] = parseField(words, types, `${name}.${field}`)
-    }
-    owner.properties = properties
-    if (required.length > 0) owner.required = required
+    addFields(lines, name, schemas, byName, properties, required)
+    schema.properties = properties
+    if (required.length > 0) schema.required = required
+    messages.set(name, protoFields(lines))
   }
-  return types
+  return { schemas, messages }
 }
 
-function parseField(words: readonly string[], types: ReadonlyMap<string, Schema>, where: string): Schema {
-  const marks = words.filter((word) => /^[@~=+]/.test(word))
-  const type = words.slice(0, words.length - marks.length).join(' ')
-  const base = parseType(type, types, where)
-  if (marks.length === 0) return base
+interface Line {
+  readonly label: string
+  readonly type: string
+  readonly marks: readonly string[]
+}
+
+function splitLine(line: string): Line {
+  const [label = '', ...words] = line.split(' ')
+  const marks = words.filter((word) => /^[#@~=+]/.test(word))
+  return { label, type: words.slice(0, words.length - marks.length).join(' '), marks }
+}
+
+function addFields(
+  lines: readonly string[],
+  owner: string,
+  schemas: ReadonlyMap<string, Schema>,
+  blocks: ReadonlyMap<string, Block>,
+  properties: Record<string, Schema>,
+  required: string[],
+): void {
+  for (const { label, type, marks } of lines.map(splitLine)) {
+    if (label === '<inline>') {
+      const inlined = blocks.get(type)
+      if (inlined === undefined) throw new Error(`${owner}: unknown type ${type}`)
+      addFields(inlined.lines, type, schemas, blocks, properties, required)
+      continue
+    }
+    const field = label.replace('!', '')
+    if (label.endsWith('!')) required.push(field)
+    properties[field] = marked(parseType(type, schemas, `${owner}.${field}`), marks, `${owner}.${field}`)
+  }
+}
+
+function protoFields(lines: readonly string[]): Map<number, ProtoField> {
+  const fields = new Map<number, ProtoField>()
+  for (const { label, type, marks } of lines.map(splitLine)) {
+    const number = marks.find((mark) => mark.startsWith('#'))
+    if (number !== undefined)
+      fields.set(Number(number.slice(1)), { name: label === '<inline>' ? null : label.replace('!', ''), type })
+  }
+  return fields
+}
+
+function marked(base: Schema, marks: readonly string[], where: string): Schema {
+  const special = marks.filter((mark) => !mark.startsWith('#'))
+  if (special.length === 0) return base
   const field: Writable = { ...base }
-  for (const mark of marks) {
+  for (const mark of special) {
     const value = mark.slice(1)
     if (mark.startsWith('@')) {
       const keys = value.split(',')
@@ -82,7 +142,10 @@ function parseField(words: readonly string[], types: ReadonlyMap<string, Schema>
     } else if (mark.startsWith('~')) {
       delete field['x-kubernetes-patch-merge-key']
       delete field['x-kubernetes-patch-strategy']
-      if (value !== '') field['x-kubernetes-patch-merge-key'] = value
+      if (value !== '') {
+        field['x-kubernetes-patch-merge-key'] = value
+        field['x-kubernetes-patch-strategy'] = 'merge'
+      }
     } else if (mark === '=set') {
       field['x-kubernetes-list-type'] = 'set'
       field['x-kubernetes-patch-strategy'] = 'merge'

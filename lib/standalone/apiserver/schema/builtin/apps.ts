@@ -3,258 +3,256 @@ export const apps = `
 Deployment
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec DeploymentSpec
-  status DeploymentStatus
+  metadata ObjectMeta #1
+  spec DeploymentSpec #2
+  status DeploymentStatus #3
 StatefulSet
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec StatefulSetSpec
-  status StatefulSetStatus
+  metadata ObjectMeta #1
+  spec StatefulSetSpec #2
+  status StatefulSetStatus #3
 DaemonSet
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec DaemonSetSpec
-  status DaemonSetStatus
+  metadata ObjectMeta #1
+  spec DaemonSetSpec #2
+  status DaemonSetStatus #3
 ReplicaSet
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec ReplicaSetSpec
-  status ReplicaSetStatus
+  metadata ObjectMeta #1
+  spec ReplicaSetSpec #2
+  status ReplicaSetStatus #3
 ControllerRevision
   apiVersion string
-  data any
   kind string
-  metadata ObjectMeta
-  revision! int64
+  metadata ObjectMeta #1
+  data any #2
+  revision! int64 #3
 Job
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec JobSpec
-  status JobStatus
+  metadata ObjectMeta #1
+  spec JobSpec #2
+  status JobStatus #3
 PodDisruptionBudget
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec PodDisruptionBudgetSpec
-  status PodDisruptionBudgetStatus
+  metadata ObjectMeta #1
+  spec PodDisruptionBudgetSpec #2
+  status PodDisruptionBudgetStatus #3
 DeploymentSpec
-  minReadySeconds int32
-  paused bool
-  progressDeadlineSeconds int32
-  replicas int32
-  revisionHistoryLimit int32
-  selector! LabelSelector
-  strategy DeploymentStrategy +retainKeys
-  template! PodTemplateSpec
+  replicas int32 #1
+  selector! LabelSelector #2
+  template! PodTemplateSpec #3
+  strategy DeploymentStrategy #4 +retainKeys
+  minReadySeconds int32 #5
+  revisionHistoryLimit int32 #6
+  paused bool #7
+  progressDeadlineSeconds int32 #9
 DeploymentStatus
-  availableReplicas int32
-  collisionCount int32
-  conditions []DeploymentCondition @type
-  observedGeneration int64
-  readyReplicas int32
-  replicas int32
-  terminatingReplicas int32
-  unavailableReplicas int32
-  updatedReplicas int32
+  observedGeneration int64 #1
+  replicas int32 #2
+  updatedReplicas int32 #3
+  readyReplicas int32 #7
+  availableReplicas int32 #4
+  unavailableReplicas int32 #5
+  conditions []DeploymentCondition #6 @type
+  collisionCount int32 #8
 StatefulSetSpec
-  minReadySeconds int32
-  ordinals StatefulSetOrdinals
-  persistentVolumeClaimRetentionPolicy StatefulSetPersistentVolumeClaimRetentionPolicy
-  podManagementPolicy string
-  replicas int32
-  revisionHistoryLimit int32
-  selector! LabelSelector
-  serviceName string
-  template! PodTemplateSpec
-  updateStrategy StatefulSetUpdateStrategy
-  volumeClaimTemplates []PersistentVolumeClaim
+  replicas int32 #1
+  selector! LabelSelector #2
+  template! PodTemplateSpec #3
+  volumeClaimTemplates []PersistentVolumeClaim #4
+  serviceName string #5
+  podManagementPolicy string #6
+  updateStrategy StatefulSetUpdateStrategy #7
+  revisionHistoryLimit int32 #8
+  minReadySeconds int32 #9
+  persistentVolumeClaimRetentionPolicy StatefulSetPersistentVolumeClaimRetentionPolicy #10
+  ordinals StatefulSetOrdinals #11
 StatefulSetStatus
-  availableReplicas int32
-  collisionCount int32
-  conditions []StatefulSetCondition @type
-  currentReplicas int32
-  currentRevision string
-  observedGeneration int64
-  readyReplicas int32
-  replicas! int32
-  updateRevision string
-  updatedReplicas int32
+  observedGeneration int64 #1
+  replicas! int32 #2
+  readyReplicas int32 #3
+  currentReplicas int32 #4
+  updatedReplicas int32 #5
+  currentRevision string #6
+  updateRevision string #7
+  collisionCount int32 #9
+  conditions []StatefulSetCondition #10 @type
+  availableReplicas int32 #11
 DaemonSetSpec
-  minReadySeconds int32
-  revisionHistoryLimit int32
-  selector! LabelSelector
-  template! PodTemplateSpec
-  updateStrategy DaemonSetUpdateStrategy
+  selector! LabelSelector #1
+  template! PodTemplateSpec #2
+  updateStrategy DaemonSetUpdateStrategy #3
+  minReadySeconds int32 #4
+  revisionHistoryLimit int32 #6
 DaemonSetStatus
-  collisionCount int32
-  conditions []DaemonSetCondition @type
-  currentNumberScheduled! int32
-  desiredNumberScheduled! int32
-  numberAvailable int32
-  numberMisscheduled! int32
-  numberReady! int32
-  numberUnavailable int32
-  observedGeneration int64
-  updatedNumberScheduled int32
+  currentNumberScheduled! int32 #1
+  numberMisscheduled! int32 #2
+  desiredNumberScheduled! int32 #3
+  numberReady! int32 #4
+  observedGeneration int64 #5
+  updatedNumberScheduled int32 #6
+  numberAvailable int32 #7
+  numberUnavailable int32 #8
+  collisionCount int32 #9
+  conditions []DaemonSetCondition #10 @type
 ReplicaSetSpec
-  minReadySeconds int32
-  replicas int32
-  selector! LabelSelector
-  template PodTemplateSpec
+  replicas int32 #1
+  minReadySeconds int32 #4
+  selector! LabelSelector #2
+  template PodTemplateSpec #3
 ReplicaSetStatus
-  availableReplicas int32
-  conditions []ReplicaSetCondition @type
-  fullyLabeledReplicas int32
-  observedGeneration int64
-  readyReplicas int32
-  replicas! int32
-  terminatingReplicas int32
+  replicas! int32 #1
+  fullyLabeledReplicas int32 #2
+  readyReplicas int32 #4
+  availableReplicas int32 #5
+  observedGeneration int64 #3
+  conditions []ReplicaSetCondition #6 @type
 JobSpec
-  activeDeadlineSeconds int64
-  backoffLimit int32
-  backoffLimitPerIndex int32
-  completionMode string
-  completions int32
-  managedBy string
-  manualSelector bool
-  maxFailedIndexes int32
-  parallelism int32
-  podFailurePolicy PodFailurePolicy
-  podReplacementPolicy string
-  selector LabelSelector
-  successPolicy SuccessPolicy
-  suspend bool
-  template! PodTemplateSpec
-  ttlSecondsAfterFinished int32
+  parallelism int32 #1
+  completions int32 #2
+  activeDeadlineSeconds int64 #3
+  podFailurePolicy PodFailurePolicy #11
+  successPolicy SuccessPolicy #16
+  backoffLimit int32 #7
+  backoffLimitPerIndex int32 #12
+  maxFailedIndexes int32 #13
+  selector LabelSelector #4
+  manualSelector bool #5
+  template! PodTemplateSpec #6
+  ttlSecondsAfterFinished int32 #8
+  completionMode string #9
+  suspend bool #10
+  podReplacementPolicy string #14
+  managedBy string #15
 JobStatus
-  active int32
-  completedIndexes string
-  completionTime time
-  conditions []JobCondition
-  failed int32
-  failedIndexes string
-  ready int32
-  startTime time
-  succeeded int32
-  terminating int32
-  uncountedTerminatedPods UncountedTerminatedPods
+  conditions []JobCondition #1 ~type
+  startTime time #2
+  completionTime time #3
+  active int32 #4
+  succeeded int32 #5
+  failed int32 #6
+  terminating int32 #11
+  completedIndexes string #7
+  failedIndexes string #10
+  uncountedTerminatedPods UncountedTerminatedPods #8
+  ready int32 #9
 PodDisruptionBudgetSpec
-  maxUnavailable intOrString
-  minAvailable intOrString
-  selector LabelSelector
-  unhealthyPodEvictionPolicy string
+  minAvailable intOrString #1
+  selector LabelSelector #2
+  maxUnavailable intOrString #3
+  unhealthyPodEvictionPolicy string #4
 PodDisruptionBudgetStatus
-  conditions []Condition @type
-  currentHealthy int32
-  desiredHealthy int32
-  disruptedPods map time
-  disruptionsAllowed int32
-  expectedPods int32
-  observedGeneration int64
+  observedGeneration int64 #1
+  disruptedPods map time #2
+  disruptionsAllowed int32 #3
+  currentHealthy int32 #4
+  desiredHealthy int32 #5
+  expectedPods int32 #6
+  conditions []Condition #7 @type
 DeploymentStrategy
-  rollingUpdate RollingUpdateDeployment
-  type string
+  type string #1
+  rollingUpdate RollingUpdateDeployment #2
 DeploymentCondition
-  lastTransitionTime time
-  lastUpdateTime time
-  message string
-  reason string
-  status! string
-  type! string
-StatefulSetOrdinals
-  start int32
-StatefulSetPersistentVolumeClaimRetentionPolicy
-  whenDeleted string
-  whenScaled string
-StatefulSetUpdateStrategy
-  rollingUpdate RollingUpdateStatefulSetStrategy
-  type string
+  type! string #1
+  status! string #2
+  lastUpdateTime time #6
+  lastTransitionTime time #7
+  reason string #4
+  message string #5
 PersistentVolumeClaim
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec PersistentVolumeClaimSpec
-  status PersistentVolumeClaimStatus
+  metadata ObjectMeta #1
+  spec PersistentVolumeClaimSpec #2
+  status PersistentVolumeClaimStatus #3
+StatefulSetUpdateStrategy
+  type string #1
+  rollingUpdate RollingUpdateStatefulSetStrategy #2
+StatefulSetPersistentVolumeClaimRetentionPolicy
+  whenDeleted string #1
+  whenScaled string #2
+StatefulSetOrdinals
+  start int32 #1
 StatefulSetCondition
-  lastTransitionTime time
-  message string
-  reason string
-  status! string
-  type! string
+  type! string #1
+  status! string #2
+  lastTransitionTime time #3
+  reason string #4
+  message string #5
 DaemonSetUpdateStrategy
-  rollingUpdate RollingUpdateDaemonSet
-  type string
+  type string #1
+  rollingUpdate RollingUpdateDaemonSet #2
 DaemonSetCondition
-  lastTransitionTime time
-  message string
-  reason string
-  status! string
-  type! string
+  type! string #1
+  status! string #2
+  lastTransitionTime time #3
+  reason string #4
+  message string #5
 ReplicaSetCondition
-  lastTransitionTime time
-  message string
-  reason string
-  status! string
-  type! string
+  type! string #1
+  status! string #2
+  lastTransitionTime time #3
+  reason string #4
+  message string #5
 PodFailurePolicy
-  rules! []PodFailurePolicyRule
+  rules! []PodFailurePolicyRule #1
 SuccessPolicy
-  rules! []SuccessPolicyRule
+  rules! []SuccessPolicyRule #1
 JobCondition
-  lastProbeTime time
-  lastTransitionTime time
-  message string
-  reason string
-  status! string
-  type! string
+  type! string #1
+  status! string #2
+  lastProbeTime time #3
+  lastTransitionTime time #4
+  reason string #5
+  message string #6
 UncountedTerminatedPods
-  failed []string
-  succeeded []string
+  succeeded []string #1 =set ~
+  failed []string #2 =set ~
 RollingUpdateDeployment
-  maxSurge intOrString
-  maxUnavailable intOrString
-RollingUpdateStatefulSetStrategy
-  maxUnavailable intOrString
-  partition int32
+  maxUnavailable intOrString #1
+  maxSurge intOrString #2
 PersistentVolumeClaimStatus
-  accessModes []string
-  allocatedResourceStatuses map string
-  allocatedResources map quantity
-  capacity map quantity
-  conditions []PersistentVolumeClaimCondition
-  currentVolumeAttributesClassName string
-  modifyVolumeStatus ModifyVolumeStatus
-  phase string
+  phase string #1
+  accessModes []string #2
+  capacity map quantity #3
+  conditions []PersistentVolumeClaimCondition #4 @type
+  allocatedResources map quantity #5
+  allocatedResourceStatuses map string #7
+  currentVolumeAttributesClassName string #8
+  modifyVolumeStatus ModifyVolumeStatus #9
+RollingUpdateStatefulSetStrategy
+  partition int32 #1
+  maxUnavailable intOrString #2
 RollingUpdateDaemonSet
-  maxSurge intOrString
-  maxUnavailable intOrString
+  maxUnavailable intOrString #1
+  maxSurge intOrString #2
 PodFailurePolicyRule
-  action! string
-  onExitCodes PodFailurePolicyOnExitCodesRequirement
-  onPodConditions []PodFailurePolicyOnPodConditionsPattern
+  action! string #1
+  onExitCodes PodFailurePolicyOnExitCodesRequirement #2
+  onPodConditions []PodFailurePolicyOnPodConditionsPattern #3
 SuccessPolicyRule
-  succeededCount int32
-  succeededIndexes string
+  succeededIndexes string #1
+  succeededCount int32 #2
 PersistentVolumeClaimCondition
-  lastProbeTime time
-  lastTransitionTime time
-  message string
-  reason string
-  status! string
-  type! string
+  type! string #1
+  status! string #2
+  lastProbeTime time #3
+  lastTransitionTime time #4
+  reason string #5
+  message string #6
 ModifyVolumeStatus
-  status! string
-  targetVolumeAttributesClassName string
+  targetVolumeAttributesClassName string #1
+  status! string #2
 PodFailurePolicyOnExitCodesRequirement
-  containerName string
-  operator! string
-  values! []int32
+  containerName string #1
+  operator! string #2
+  values! []int32 #3 =set ~
 PodFailurePolicyOnPodConditionsPattern
-  status string
-  type! string
+  type! string #1
+  status string #2
 `

@@ -3,270 +3,269 @@ export const cluster = `
 Lease
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec LeaseSpec
+  metadata ObjectMeta #1
+  spec LeaseSpec #2
 EndpointSlice
-  addressType! string
   apiVersion string
-  endpoints []Endpoint
   kind string
-  metadata ObjectMeta
-  ports []EndpointSlicePort
+  metadata ObjectMeta #1
+  addressType! string #4
+  endpoints []Endpoint #2
+  ports []EndpointSlicePort #3
 EventsEvent
-  action string
   apiVersion string
-  deprecatedCount int32
-  deprecatedFirstTimestamp time
-  deprecatedLastTimestamp time
-  deprecatedSource EventSource
-  eventTime! microtime
   kind string
-  metadata ObjectMeta
-  note string
-  reason string
-  regarding ObjectReference
-  related ObjectReference
-  reportingController string
-  reportingInstance string
-  series EventsEventSeries
-  type string
+  metadata ObjectMeta #1
+  eventTime! microtime #2
+  series EventsEventSeries #3
+  reportingController string #4
+  reportingInstance string #5
+  action string #6
+  reason string #7
+  regarding ObjectReference #8
+  related ObjectReference #9
+  note string #10
+  type string #11
+  deprecatedSource EventSource #12
+  deprecatedFirstTimestamp time #13
+  deprecatedLastTimestamp time #14
+  deprecatedCount int32 #15
 NetworkPolicy
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec NetworkPolicySpec
+  metadata ObjectMeta #1
+  spec NetworkPolicySpec #2
 Role
   apiVersion string
   kind string
-  metadata ObjectMeta
-  rules []PolicyRule
+  metadata ObjectMeta #1
+  rules []PolicyRule #2
 RoleBinding
   apiVersion string
   kind string
-  metadata ObjectMeta
-  roleRef! RoleRef
-  subjects []Subject
+  metadata ObjectMeta #1
+  subjects []Subject #2
+  roleRef! RoleRef #3
 ClusterRole
-  aggregationRule AggregationRule
   apiVersion string
   kind string
-  metadata ObjectMeta
-  rules []PolicyRule
+  metadata ObjectMeta #1
+  rules []PolicyRule #2
+  aggregationRule AggregationRule #3
 ClusterRoleBinding
   apiVersion string
   kind string
-  metadata ObjectMeta
-  roleRef! RoleRef
-  subjects []Subject
+  metadata ObjectMeta #1
+  subjects []Subject #2
+  roleRef! RoleRef #3
 PriorityClass
   apiVersion string
-  description string
-  globalDefault bool
   kind string
-  metadata ObjectMeta
-  preemptionPolicy string
-  value int32
+  metadata ObjectMeta #1
+  value int32 #2
+  globalDefault bool #3
+  description string #4
+  preemptionPolicy string #5
 MutatingWebhookConfiguration
   apiVersion string
   kind string
-  metadata ObjectMeta
-  webhooks []MutatingWebhook @name
+  metadata ObjectMeta #1
+  webhooks []MutatingWebhook #2 @name
 ValidatingWebhookConfiguration
   apiVersion string
   kind string
-  metadata ObjectMeta
-  webhooks []ValidatingWebhook @name
+  metadata ObjectMeta #1
+  webhooks []ValidatingWebhook #2 @name
 CustomResourceDefinition
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec! CustomResourceDefinitionSpec
-  status CustomResourceDefinitionStatus
+  metadata ObjectMeta #1
+  spec! CustomResourceDefinitionSpec #2
+  status CustomResourceDefinitionStatus #3
 LeaseSpec
-  acquireTime microtime
-  holderIdentity string
-  leaseDurationSeconds int32
-  leaseTransitions int32
-  preferredHolder string
-  renewTime microtime
-  strategy string
+  holderIdentity string #1
+  leaseDurationSeconds int32 #2
+  acquireTime microtime #3
+  renewTime microtime #4
+  leaseTransitions int32 #5
+  strategy string #6
+  preferredHolder string #7
 Endpoint
-  addresses! []string =set ~
-  conditions EndpointConditions
-  deprecatedTopology map string
-  hints EndpointHints
-  hostname string
-  nodeName string
-  targetRef ObjectReference
-  zone string
-EndpointSlicePort
-  appProtocol string
-  name string
-  port int32
-  protocol string
+  addresses! []string #1 =set ~
+  conditions EndpointConditions #2
+  hostname string #3
+  targetRef ObjectReference #4
+  deprecatedTopology map string #5
+  nodeName string #6
+  zone string #7
+  hints EndpointHints #8
+EndpointSlicePort =atomic
+  name string #1
+  protocol string #2
+  port int32 #3
+  appProtocol string #4
 EventsEventSeries
-  count! int32
-  lastObservedTime! microtime
+  count! int32 #1
+  lastObservedTime! microtime #2
 NetworkPolicySpec
-  egress []NetworkPolicyEgressRule
-  ingress []NetworkPolicyIngressRule
-  podSelector LabelSelector
-  policyTypes []string
+  podSelector LabelSelector #1
+  ingress []NetworkPolicyIngressRule #2
+  egress []NetworkPolicyEgressRule #3
+  policyTypes []string #4
 PolicyRule
-  apiGroups []string
-  nonResourceURLs []string
-  resourceNames []string
-  resources []string
-  verbs! []string
-RoleRef =atomic
-  apiGroup string
-  kind! string
-  name! string
+  verbs! []string #1
+  apiGroups []string #2
+  resources []string #3
+  resourceNames []string #4
+  nonResourceURLs []string #5
 Subject =atomic
-  apiGroup string
-  kind! string
-  name! string
-  namespace string
+  kind! string #1
+  apiGroup string #2
+  name! string #3
+  namespace string #4
+RoleRef =atomic
+  apiGroup string #1
+  kind! string #2
+  name! string #3
 AggregationRule
-  clusterRoleSelectors []LabelSelector
+  clusterRoleSelectors []LabelSelector #1
 MutatingWebhook
-  admissionReviewVersions! []string
-  clientConfig! WebhookClientConfig
-  failurePolicy string
-  matchConditions []MatchCondition @name
-  matchPolicy string
-  name! string
-  namespaceSelector LabelSelector
-  objectSelector LabelSelector
-  reinvocationPolicy string
-  rules []RuleWithOperations
-  sideEffects! string
-  timeoutSeconds int32
+  name! string #1
+  clientConfig! WebhookClientConfig #2
+  rules []RuleWithOperations #3
+  failurePolicy string #4
+  matchPolicy string #9
+  namespaceSelector LabelSelector #5
+  objectSelector LabelSelector #11
+  sideEffects! string #6
+  timeoutSeconds int32 #7
+  admissionReviewVersions! []string #8
+  reinvocationPolicy string #10
+  matchConditions []MatchCondition #12 @name
 ValidatingWebhook
-  admissionReviewVersions! []string
-  clientConfig! WebhookClientConfig
-  failurePolicy string
-  matchConditions []MatchCondition @name
-  matchPolicy string
-  name! string
-  namespaceSelector LabelSelector
-  objectSelector LabelSelector
-  rules []RuleWithOperations
-  sideEffects! string
-  timeoutSeconds int32
+  name! string #1
+  clientConfig! WebhookClientConfig #2
+  rules []RuleWithOperations #3
+  failurePolicy string #4
+  matchPolicy string #9
+  namespaceSelector LabelSelector #5
+  objectSelector LabelSelector #10
+  sideEffects! string #6
+  timeoutSeconds int32 #7
+  admissionReviewVersions! []string #8
+  matchConditions []MatchCondition #11 @name
 CustomResourceDefinitionSpec
-  conversion CustomResourceConversion
-  group! string
-  names! CustomResourceDefinitionNames
-  preserveUnknownFields bool
-  scope! string
-  versions! []CustomResourceDefinitionVersion
+  group! string #1
+  names! CustomResourceDefinitionNames #3
+  scope! string #4
+  versions! []CustomResourceDefinitionVersion #7
+  conversion CustomResourceConversion #9
+  preserveUnknownFields bool #10
 CustomResourceDefinitionStatus
-  acceptedNames CustomResourceDefinitionNames
-  conditions []CustomResourceDefinitionCondition @type ~
-  observedGeneration int64
-  storedVersions []string
+  conditions []CustomResourceDefinitionCondition #1 @type ~
+  acceptedNames CustomResourceDefinitionNames #2
+  storedVersions []string #3
 EndpointConditions
-  ready bool
-  serving bool
-  terminating bool
+  ready bool #1
+  serving bool #2
+  terminating bool #3
 EndpointHints
-  forNodes []ForNode
-  forZones []ForZone
-NetworkPolicyEgressRule
-  ports []NetworkPolicyPort
-  to []NetworkPolicyPeer
+  forZones []ForZone #1
 NetworkPolicyIngressRule
-  from []NetworkPolicyPeer
-  ports []NetworkPolicyPort
+  ports []NetworkPolicyPort #1
+  from! []NetworkPolicyPeer #2
+NetworkPolicyEgressRule
+  ports []NetworkPolicyPort #1
+  to []NetworkPolicyPeer #2
 WebhookClientConfig
-  caBundle bytes
-  service ServiceReference
-  url string
-MatchCondition
-  expression! string
-  name! string
+  url string #3
+  service ServiceReference #1
+  caBundle bytes #2
 RuleWithOperations
-  apiGroups []string
-  apiVersions []string
-  operations []string
-  resources []string
-  scope string
-CustomResourceConversion
-  strategy! string
-  webhook WebhookConversion
+  operations []string #1
+  <inline> Rule #2
+MatchCondition
+  name! string #1
+  expression! string #2
 CustomResourceDefinitionNames
-  categories []string
-  kind! string
-  listKind string
-  plural! string
-  shortNames []string
-  singular string
+  plural! string #1
+  singular string #2
+  shortNames []string #3
+  kind! string #4
+  listKind string #5
+  categories []string #6
 CustomResourceDefinitionVersion
-  additionalPrinterColumns []CustomResourceColumnDefinition
-  deprecated bool
-  deprecationWarning string
-  name! string
-  schema CustomResourceValidation
-  selectableFields []SelectableField
-  served! bool
-  storage! bool
-  subresources CustomResourceSubresources
+  name! string #1
+  served! bool #2
+  storage! bool #3
+  deprecated bool #7
+  deprecationWarning string #8
+  schema CustomResourceValidation #4
+  subresources CustomResourceSubresources #5
+  additionalPrinterColumns []CustomResourceColumnDefinition #6
+  selectableFields []SelectableField #9
+CustomResourceConversion
+  strategy! string #1
+  webhook WebhookConversion #2
 CustomResourceDefinitionCondition
-  lastTransitionTime time
-  message string
-  observedGeneration int64
-  reason string
-  status! string
-  type! string
-ForNode
-  name! string
+  type! string #1
+  status! string #2
+  lastTransitionTime time #3
+  reason string #4
+  message string #5
 ForZone
-  name! string
+  name! string #1
 NetworkPolicyPort
-  endPort int32
-  port intOrString
-  protocol string
+  protocol string #1
+  port intOrString #2
+  endPort int32 #3
 NetworkPolicyPeer
-  ipBlock IPBlock
-  namespaceSelector LabelSelector
-  podSelector LabelSelector
+  podSelector LabelSelector #1
+  namespaceSelector LabelSelector #2
+  ipBlock IPBlock #3
 ServiceReference
-  name! string
-  namespace! string
-  path string
-  port int32
-WebhookConversion
-  clientConfig CrdWebhookClientConfig
-  conversionReviewVersions! []string
-CustomResourceColumnDefinition
-  description string
-  format string
-  jsonPath! string
-  name! string
-  priority int32
-  type! string
+  namespace! string #1
+  name! string #2
+  path string #3
+  port int32 #4
+Rule
+  apiGroups []string #1
+  apiVersions []string #2
+  resources []string #3
+  scope string #4
 CustomResourceValidation
-  openAPIV3Schema any
-SelectableField
-  jsonPath! string
+  openAPIV3Schema any #1
 CustomResourceSubresources
-  scale CustomResourceSubresourceScale
-  status any
+  status CustomResourceSubresourceStatus #1
+  scale CustomResourceSubresourceScale #2
+CustomResourceColumnDefinition
+  name! string #1
+  type! string #2
+  format string #3
+  description string #4
+  priority int32 #5
+  jsonPath! string #6
+SelectableField
+  jsonPath! string #1
+WebhookConversion
+  clientConfig CrdWebhookClientConfig #2
+  conversionReviewVersions! []string #3
 IPBlock
-  cidr! string
-  except []string
-CrdWebhookClientConfig
-  caBundle bytes
-  service CrdServiceReference
-  url string
+  cidr! string #1
+  except []string #2
+CustomResourceSubresourceStatus
+
 CustomResourceSubresourceScale
-  labelSelectorPath string
-  specReplicasPath! string
-  statusReplicasPath! string
+  specReplicasPath! string #1
+  statusReplicasPath! string #2
+  labelSelectorPath string #3
+CrdWebhookClientConfig
+  url string #3
+  service CrdServiceReference #1
+  caBundle bytes #2
 CrdServiceReference
-  name! string
-  namespace! string
-  path string
-  port int32
+  namespace! string #1
+  name! string #2
+  path string #3
+  port int32 #4
 `

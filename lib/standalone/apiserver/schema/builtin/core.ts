@@ -3,258 +3,242 @@ export const core = `
 Namespace
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec NamespaceSpec
-  status NamespaceStatus
+  metadata ObjectMeta #1
+  spec NamespaceSpec #2
+  status NamespaceStatus #3
 Node
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec NodeSpec
-  status NodeStatus
+  metadata ObjectMeta #1
+  spec NodeSpec #2
+  status NodeStatus #3
 Service
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec ServiceSpec
-  status ServiceStatus
+  metadata ObjectMeta #1
+  spec ServiceSpec #2
+  status ServiceStatus #3
 Event
-  action string
   apiVersion string
-  count int32
-  eventTime microtime
-  firstTimestamp time
-  involvedObject! ObjectReference
   kind string
-  lastTimestamp time
-  message string
-  metadata! ObjectMeta
-  reason string
-  related ObjectReference
-  reportingComponent string
-  reportingInstance string
-  series EventSeries
-  source EventSource
-  type string
+  metadata! ObjectMeta #1
+  involvedObject! ObjectReference #2
+  reason string #3
+  message string #4
+  source EventSource #5
+  firstTimestamp time #6
+  lastTimestamp time #7
+  count int32 #8
+  type string #9
+  eventTime microtime #10
+  series EventSeries #11
+  action string #12
+  related ObjectReference #13
+  reportingComponent string #14
+  reportingInstance string #15
 ConfigMap
   apiVersion string
-  binaryData map bytes
-  data map string
-  immutable bool
   kind string
-  metadata ObjectMeta
+  metadata ObjectMeta #1
+  immutable bool #4
+  data map string #2
+  binaryData map bytes #3
 Secret
   apiVersion string
-  data map bytes
-  immutable bool
   kind string
-  metadata ObjectMeta
-  stringData map string
-  type string
+  metadata ObjectMeta #1
+  immutable bool #5
+  data map bytes #2
+  stringData map string #4
+  type string #3
 ServiceAccount
   apiVersion string
-  automountServiceAccountToken bool
-  imagePullSecrets []LocalObjectReference
   kind string
-  metadata ObjectMeta
-  secrets []ObjectReference @name
+  metadata ObjectMeta #1
+  secrets []ObjectReference #2 @name
+  imagePullSecrets []LocalObjectReference #3
+  automountServiceAccountToken bool #4
 Endpoints
   apiVersion string
   kind string
-  metadata ObjectMeta
-  subsets []EndpointSubset
+  metadata ObjectMeta #1
+  subsets []EndpointSubset #2
 Binding
   apiVersion string
   kind string
-  metadata ObjectMeta
-  target! ObjectReference
-DeleteOptions
-  apiVersion string
-  dryRun []string
-  gracePeriodSeconds int64
-  ignoreStoreReadErrorWithClusterBreakingPotential bool
-  kind string
-  orphanDependents bool
-  preconditions Preconditions
-  propagationPolicy string
+  metadata ObjectMeta #1
+  target! ObjectReference #2
 NamespaceSpec
-  finalizers []string
+  finalizers []string #1
 NamespaceStatus
-  conditions []NamespaceCondition @type
-  phase string
+  phase string #1
+  conditions []NamespaceCondition #2 @type
 NodeSpec
-  configSource NodeConfigSource
-  externalID string
-  podCIDR string
-  podCIDRs []string =set
-  providerID string
-  taints []Taint
-  unschedulable bool
+  podCIDR string #1
+  podCIDRs []string #7 =set
+  providerID string #3
+  unschedulable bool #4
+  taints []Taint #5
+  configSource NodeConfigSource #6
+  externalID string #2
 NodeStatus
-  addresses []NodeAddress @type
-  allocatable map quantity
-  capacity map quantity
-  conditions []NodeCondition @type
-  config NodeConfigStatus
-  daemonEndpoints NodeDaemonEndpoints
-  declaredFeatures []string
-  features NodeFeatures
-  images []ContainerImage
-  nodeInfo NodeSystemInfo
-  phase string
-  runtimeHandlers []NodeRuntimeHandler
-  volumesAttached []AttachedVolume
-  volumesInUse []string
+  capacity map quantity #1
+  allocatable map quantity #2
+  phase string #3
+  conditions []NodeCondition #4 @type
+  addresses []NodeAddress #5 @type
+  daemonEndpoints NodeDaemonEndpoints #6
+  nodeInfo NodeSystemInfo #7
+  images []ContainerImage #8
+  volumesInUse []string #9
+  volumesAttached []AttachedVolume #10
+  config NodeConfigStatus #11
+  runtimeHandlers []NodeRuntimeHandler #12
+  features NodeFeatures #13
 ServiceSpec
-  allocateLoadBalancerNodePorts bool
-  clusterIP string
-  clusterIPs []string
-  externalIPs []string
-  externalName string
-  externalTrafficPolicy string
-  healthCheckNodePort int32
-  internalTrafficPolicy string
-  ipFamilies []string
-  ipFamilyPolicy string
-  loadBalancerClass string
-  loadBalancerIP string
-  loadBalancerSourceRanges []string
-  ports []ServicePort @port,protocol
-  publishNotReadyAddresses bool
-  selector map string =atomic
-  sessionAffinity string
-  sessionAffinityConfig SessionAffinityConfig
-  trafficDistribution string
-  type string
+  ports []ServicePort #1 @port,protocol
+  selector map string #2 =atomic
+  clusterIP string #3
+  clusterIPs []string #18
+  type string #4
+  externalIPs []string #5
+  sessionAffinity string #7
+  loadBalancerIP string #8
+  loadBalancerSourceRanges []string #9
+  externalName string #10
+  externalTrafficPolicy string #11
+  healthCheckNodePort int32 #12
+  publishNotReadyAddresses bool #13
+  sessionAffinityConfig SessionAffinityConfig #14
+  ipFamilies []string #19
+  ipFamilyPolicy string #17
+  allocateLoadBalancerNodePorts bool #20
+  loadBalancerClass string #21
+  internalTrafficPolicy string #22
+  trafficDistribution string #23
 ServiceStatus
-  conditions []Condition @type
-  loadBalancer LoadBalancerStatus
+  loadBalancer LoadBalancerStatus #1
+  conditions []Condition #2 @type
 ObjectReference =atomic
-  apiVersion string
-  fieldPath string
-  kind string
-  name string
-  namespace string
-  resourceVersion string
-  uid string
-EventSeries
-  count int32
-  lastObservedTime microtime
+  kind string #1
+  namespace string #2
+  name string #3
+  uid string #4
+  apiVersion string #5
+  resourceVersion string #6
+  fieldPath string #7
 EventSource
-  component string
-  host string
+  component string #1
+  host string #2
+EventSeries
+  count int32 #1
+  lastObservedTime microtime #2
 LocalObjectReference =atomic
-  name string
+  name string #1
 EndpointSubset
-  addresses []EndpointAddress
-  notReadyAddresses []EndpointAddress
-  ports []EndpointPort
-Preconditions
-  resourceVersion string
-  uid string
+  addresses []EndpointAddress #1
+  notReadyAddresses []EndpointAddress #2
+  ports []EndpointPort #3
 NamespaceCondition
-  lastTransitionTime time
-  message string
-  reason string
-  status! string
-  type! string
-NodeConfigSource
-  configMap ConfigMapNodeConfigSource
+  type! string #1
+  status! string #2
+  lastTransitionTime time #4
+  reason string #5
+  message string #6
 Taint
-  effect! string
-  key! string
-  timeAdded time
-  value string
-NodeAddress
-  address! string
-  type! string
+  key! string #1
+  value string #2
+  effect! string #3
+  timeAdded time #4
+NodeConfigSource
+  configMap ConfigMapNodeConfigSource #2
 NodeCondition
-  lastHeartbeatTime time
-  lastTransitionTime time
-  message string
-  reason string
-  status! string
-  type! string
-NodeConfigStatus
-  active NodeConfigSource
-  assigned NodeConfigSource
-  error string
-  lastKnownGood NodeConfigSource
+  type! string #1
+  status! string #2
+  lastHeartbeatTime time #3
+  lastTransitionTime time #4
+  reason string #5
+  message string #6
+NodeAddress
+  type! string #1
+  address! string #2
 NodeDaemonEndpoints
-  kubeletEndpoint DaemonEndpoint
-NodeFeatures
-  supplementalGroupsPolicy bool
-ContainerImage
-  names []string
-  sizeBytes int64
+  kubeletEndpoint DaemonEndpoint #1
 NodeSystemInfo
-  architecture! string
-  bootID! string
-  containerRuntimeVersion! string
-  kernelVersion! string
-  kubeProxyVersion! string
-  kubeletVersion! string
-  machineID! string
-  operatingSystem! string
-  osImage! string
-  swap NodeSwapStatus
-  systemUUID! string
-NodeRuntimeHandler
-  features NodeRuntimeHandlerFeatures
-  name string
+  machineID! string #1
+  systemUUID! string #2
+  bootID! string #3
+  kernelVersion! string #4
+  osImage! string #5
+  containerRuntimeVersion! string #6
+  kubeletVersion! string #7
+  kubeProxyVersion! string #8
+  operatingSystem! string #9
+  architecture! string #10
+ContainerImage
+  names []string #1
+  sizeBytes int64 #2
 AttachedVolume
-  devicePath! string
-  name! string
+  name! string #1
+  devicePath! string #2
+NodeConfigStatus
+  assigned NodeConfigSource #1
+  active NodeConfigSource #2
+  lastKnownGood NodeConfigSource #3
+  error string #4
+NodeRuntimeHandler
+  name string #1
+  features NodeRuntimeHandlerFeatures #2
+NodeFeatures
+  supplementalGroupsPolicy bool #1
 ServicePort
-  appProtocol string
-  name string
-  nodePort int32
-  port! int32
-  protocol string
-  targetPort intOrString
+  name string #1
+  protocol string #2
+  appProtocol string #6
+  port! int32 #3
+  targetPort intOrString #4
+  nodePort int32 #5
 SessionAffinityConfig
-  clientIP ClientIPConfig
-Condition
-  lastTransitionTime! time
-  message! string
-  observedGeneration int64
-  reason! string
-  status! string
-  type! string
+  clientIP ClientIPConfig #1
 LoadBalancerStatus
-  ingress []LoadBalancerIngress
+  ingress []LoadBalancerIngress #1
+Condition
+  type! string #1
+  status! string #2
+  observedGeneration int64 #3
+  lastTransitionTime! time #4
+  reason! string #5
+  message! string #6
 EndpointAddress =atomic
-  hostname string
-  ip! string
-  nodeName string
-  targetRef ObjectReference
+  ip! string #1
+  hostname string #3
+  nodeName string #4
+  targetRef ObjectReference #2
 EndpointPort =atomic
-  appProtocol string
-  name string
-  port! int32
-  protocol string
+  name string #1
+  port! int32 #2
+  protocol string #3
+  appProtocol string #4
 ConfigMapNodeConfigSource
-  kubeletConfigKey! string
-  name! string
-  namespace! string
-  resourceVersion string
-  uid string
+  namespace! string #1
+  name! string #2
+  uid string #3
+  resourceVersion string #4
+  kubeletConfigKey! string #5
 DaemonEndpoint
-  Port! int32
-NodeSwapStatus
-  capacity int64
+  Port! int32 #1
 NodeRuntimeHandlerFeatures
-  recursiveReadOnlyMounts bool
-  userNamespaces bool
+  recursiveReadOnlyMounts bool #1
+  userNamespaces bool #2
 ClientIPConfig
-  timeoutSeconds int32
+  timeoutSeconds int32 #1
 LoadBalancerIngress
-  hostname string
-  ip string
-  ipMode string
-  ports []PortStatus
+  ip string #1
+  hostname string #2
+  ipMode string #3
+  ports []PortStatus #4
 PortStatus
-  error string
-  port! int32
-  protocol! string
+  port! int32 #1
+  protocol! string #2
+  error string #3
 `

@@ -3,441 +3,402 @@ export const pods = `
 Pod
   apiVersion string
   kind string
-  metadata ObjectMeta
-  spec PodSpec
-  status PodStatus
+  metadata ObjectMeta #1
+  spec PodSpec #2
+  status PodStatus #3
 PodTemplateSpec
-  metadata ObjectMeta
-  spec PodSpec
+  metadata ObjectMeta #1
+  spec PodSpec #2
 Eviction
   apiVersion string
-  deleteOptions DeleteOptions
   kind string
-  metadata ObjectMeta
+  metadata ObjectMeta #1
+  deleteOptions DeleteOptions #2
 PodSpec
-  activeDeadlineSeconds int64
-  affinity Affinity
-  automountServiceAccountToken bool
-  containers! []Container @name
-  dnsConfig PodDNSConfig
-  dnsPolicy string
-  enableServiceLinks bool
-  ephemeralContainers []EphemeralContainer @name
-  hostAliases []HostAlias @ip
-  hostIPC bool
-  hostNetwork bool
-  hostPID bool
-  hostUsers bool
-  hostname string
-  hostnameOverride string
-  imagePullSecrets []LocalObjectReference @name
-  initContainers []Container @name
-  nodeName string
-  nodeSelector map string =atomic
-  os PodOS
-  overhead map quantity
-  preemptionPolicy string
-  priority int32
-  priorityClassName string
-  readinessGates []PodReadinessGate
-  resourceClaims []PodResourceClaim @name +retainKeys
-  resources ResourceRequirements
-  restartPolicy string
-  runtimeClassName string
-  schedulerName string
-  schedulingGates []PodSchedulingGate @name
-  schedulingGroup PodSchedulingGroup
-  securityContext PodSecurityContext
-  serviceAccount string
-  serviceAccountName string
-  setHostnameAsFQDN bool
-  shareProcessNamespace bool
-  subdomain string
-  terminationGracePeriodSeconds int64
-  tolerations []Toleration
-  topologySpreadConstraints []TopologySpreadConstraint @topologyKey,whenUnsatisfiable
-  volumes []Volume @name +retainKeys
+  volumes []Volume #1 @name +retainKeys
+  initContainers []Container #20 @name
+  containers! []Container #2 @name
+  ephemeralContainers []EphemeralContainer #34 @name
+  restartPolicy string #3
+  terminationGracePeriodSeconds int64 #4
+  activeDeadlineSeconds int64 #5
+  dnsPolicy string #6
+  nodeSelector map string #7 =atomic
+  serviceAccountName string #8
+  serviceAccount string #9
+  automountServiceAccountToken bool #21
+  nodeName string #10
+  hostNetwork bool #11
+  hostPID bool #12
+  hostIPC bool #13
+  shareProcessNamespace bool #27
+  securityContext PodSecurityContext #14
+  imagePullSecrets []LocalObjectReference #15 @name
+  hostname string #16
+  subdomain string #17
+  affinity Affinity #18
+  schedulerName string #19
+  tolerations []Toleration #22
+  hostAliases []HostAlias #23 @ip
+  priorityClassName string #24
+  priority int32 #25
+  dnsConfig PodDNSConfig #26
+  readinessGates []PodReadinessGate #28
+  runtimeClassName string #29
+  enableServiceLinks bool #30
+  preemptionPolicy string #31
+  overhead map quantity #32
+  topologySpreadConstraints []TopologySpreadConstraint #33 @topologyKey,whenUnsatisfiable
+  setHostnameAsFQDN bool #35
+  os PodOS #36
+  hostUsers bool #37
+  schedulingGates []PodSchedulingGate #38 @name
+  resourceClaims []PodResourceClaim #39 @name +retainKeys
+  resources ResourceRequirements #40
 PodStatus
-  allocatedResources map quantity
-  conditions []PodCondition @type
-  containerStatuses []ContainerStatus
-  ephemeralContainerStatuses []ContainerStatus
-  extendedResourceClaimStatus PodExtendedResourceClaimStatus
-  hostIP string
-  hostIPs []HostIP @ip
-  initContainerStatuses []ContainerStatus
-  message string
-  nodeAllocatableResourceClaimStatuses []NodeAllocatableResourceClaimStatus
-  nominatedNodeName string
-  observedGeneration int64
-  phase string
-  podIP string
-  podIPs []PodIP @ip
-  qosClass string
-  reason string
-  resize string
-  resourceClaimStatuses []PodResourceClaimStatus @name +retainKeys
-  resources ResourceRequirements
-  startTime time
-Affinity
-  nodeAffinity NodeAffinity
-  podAffinity PodAffinity
-  podAntiAffinity PodAntiAffinity
+  phase string #1
+  conditions []PodCondition #2 @type
+  message string #3
+  reason string #4
+  nominatedNodeName string #11
+  hostIP string #5
+  hostIPs []HostIP #16 ~ip
+  podIP string #6
+  podIPs []PodIP #12 @ip
+  startTime time #7
+  initContainerStatuses []ContainerStatus #10
+  containerStatuses []ContainerStatus #8
+  qosClass string #9
+  ephemeralContainerStatuses []ContainerStatus #13
+  resize string #14
+  resourceClaimStatuses []PodResourceClaimStatus #15 @name +retainKeys
 Container
-  args []string
-  command []string
-  env []EnvVar @name
-  envFrom []EnvFromSource
-  image string
-  imagePullPolicy string
-  lifecycle Lifecycle
-  livenessProbe Probe
-  name! string
-  ports []ContainerPort @containerPort,protocol
-  readinessProbe Probe
-  resizePolicy []ContainerResizePolicy
-  resources ResourceRequirements
-  restartPolicy string
-  restartPolicyRules []ContainerRestartRule
-  securityContext SecurityContext
-  startupProbe Probe
-  stdin bool
-  stdinOnce bool
-  terminationMessagePath string
-  terminationMessagePolicy string
-  tty bool
-  volumeDevices []VolumeDevice @devicePath
-  volumeMounts []VolumeMount @mountPath
-  workingDir string
-PodDNSConfig
-  nameservers []string
-  options []PodDNSConfigOption
-  searches []string
+  name! string #1
+  image string #2
+  command []string #3
+  args []string #4
+  workingDir string #5
+  ports []ContainerPort #6 @containerPort,protocol
+  envFrom []EnvFromSource #19
+  env []EnvVar #7 @name
+  resources ResourceRequirements #8
+  resizePolicy []ContainerResizePolicy #23
+  restartPolicy string #24
+  volumeMounts []VolumeMount #9 @mountPath
+  volumeDevices []VolumeDevice #21 @devicePath
+  livenessProbe Probe #10
+  readinessProbe Probe #11
+  startupProbe Probe #22
+  lifecycle Lifecycle #12
+  terminationMessagePath string #13
+  terminationMessagePolicy string #20
+  imagePullPolicy string #14
+  securityContext SecurityContext #15
+  stdin bool #16
+  stdinOnce bool #17
+  tty bool #18
 EphemeralContainer
-  args []string
-  command []string
-  env []EnvVar @name
-  envFrom []EnvFromSource
-  image string
-  imagePullPolicy string
-  lifecycle Lifecycle
-  livenessProbe Probe
-  name! string
-  ports []ContainerPort @containerPort,protocol
-  readinessProbe Probe
-  resizePolicy []ContainerResizePolicy
-  resources ResourceRequirements
-  restartPolicy string
-  restartPolicyRules []ContainerRestartRule
-  securityContext SecurityContext
-  startupProbe Probe
-  stdin bool
-  stdinOnce bool
-  targetContainerName string
-  terminationMessagePath string
-  terminationMessagePolicy string
-  tty bool
-  volumeDevices []VolumeDevice @devicePath
-  volumeMounts []VolumeMount @mountPath
-  workingDir string
-HostAlias
-  hostnames []string
-  ip! string
-PodOS
-  name! string
-PodReadinessGate
-  conditionType! string
-PodResourceClaim
-  name! string
-  resourceClaimName string
-  resourceClaimTemplateName string
-ResourceRequirements
-  claims []ResourceClaim @name ~
-  limits map quantity
-  requests map quantity
-PodSchedulingGate
-  name! string
-PodSchedulingGroup
-  podGroupName string
+  <inline> EphemeralContainerCommon #1
+  targetContainerName string #2
 PodSecurityContext
-  appArmorProfile AppArmorProfile
-  fsGroup int64
-  fsGroupChangePolicy string
-  runAsGroup int64
-  runAsNonRoot bool
-  runAsUser int64
-  seLinuxChangePolicy string
-  seLinuxOptions SELinuxOptions
-  seccompProfile SeccompProfile
-  supplementalGroups []int64
-  supplementalGroupsPolicy string
-  sysctls []Sysctl
-  windowsOptions WindowsSecurityContextOptions
+  seLinuxOptions SELinuxOptions #1
+  windowsOptions WindowsSecurityContextOptions #8
+  runAsUser int64 #2
+  runAsGroup int64 #6
+  runAsNonRoot bool #3
+  supplementalGroups []int64 #4
+  supplementalGroupsPolicy string #12
+  fsGroup int64 #5
+  sysctls []Sysctl #7
+  fsGroupChangePolicy string #9
+  seccompProfile SeccompProfile #10
+  appArmorProfile AppArmorProfile #11
+  seLinuxChangePolicy string #13
+Affinity
+  nodeAffinity NodeAffinity #1
+  podAffinity PodAffinity #2
+  podAntiAffinity PodAntiAffinity #3
 Toleration
-  effect string
-  key string
-  operator string
-  tolerationSeconds int64
-  value string
+  key string #1
+  operator string #2
+  value string #3
+  effect string #4
+  tolerationSeconds int64 #5
+HostAlias
+  ip! string #1
+  hostnames []string #2
+PodDNSConfig
+  nameservers []string #1
+  searches []string #2
+  options []PodDNSConfigOption #3
+PodReadinessGate
+  conditionType! string #1
 TopologySpreadConstraint
-  labelSelector LabelSelector
-  matchLabelKeys []string
-  maxSkew! int32
-  minDomains int32
-  nodeAffinityPolicy string
-  nodeTaintsPolicy string
-  topologyKey! string
-  whenUnsatisfiable! string
+  maxSkew! int32 #1
+  topologyKey! string #2
+  whenUnsatisfiable! string #3
+  labelSelector LabelSelector #4
+  minDomains int32 #5
+  nodeAffinityPolicy string #6
+  nodeTaintsPolicy string #7
+  matchLabelKeys []string #8
+PodOS
+  name! string #1
+PodSchedulingGate
+  name! string #1
+PodResourceClaim
+  name! string #1
+  resourceClaimName string #3
+  resourceClaimTemplateName string #4
+ResourceRequirements
+  limits map quantity #1
+  requests map quantity #2
+  claims []ResourceClaim #3 @name ~
 PodCondition
-  lastProbeTime time
-  lastTransitionTime time
-  message string
-  observedGeneration int64
-  reason string
-  status! string
-  type! string
-ContainerStatus
-  allocatedResources map quantity
-  allocatedResourcesStatus []ResourceStatus
-  containerID string
-  image! string
-  imageID! string
-  lastState ContainerState
-  name! string
-  ready! bool
-  resources ResourceRequirements
-  restartCount! int32
-  started bool
-  state ContainerState
-  stopSignal string
-  user ContainerUser
-  volumeMounts []VolumeMountStatus
-PodExtendedResourceClaimStatus
-  requestMappings! []ContainerExtendedResourceRequest
-  resourceClaimName! string
+  type! string #1
+  status! string #2
+  lastProbeTime time #3
+  lastTransitionTime time #4
+  reason string #5
+  message string #6
 HostIP
-  ip! string
-NodeAllocatableResourceClaimStatus
-  containers []string
-  resourceClaimName! string
-  resources! map string
+  ip! string #1
 PodIP
-  ip! string
+  ip! string #1
+ContainerStatus
+  name! string #1
+  state ContainerState #2
+  lastState ContainerState #3
+  ready! bool #4
+  restartCount! int32 #5
+  image! string #6
+  imageID! string #7
+  containerID string #8
+  started bool #9
+  allocatedResources map quantity #10
+  resources ResourceRequirements #11
+  volumeMounts []VolumeMountStatus #12 @mountPath
+  user ContainerUser #13
+  allocatedResourcesStatus []ResourceStatus #14 @name
 PodResourceClaimStatus
-  name! string
-  resourceClaimName string
-NodeAffinity
-  preferredDuringSchedulingIgnoredDuringExecution []PreferredSchedulingTerm
-  requiredDuringSchedulingIgnoredDuringExecution NodeSelector
-PodAffinity
-  preferredDuringSchedulingIgnoredDuringExecution []WeightedPodAffinityTerm
-  requiredDuringSchedulingIgnoredDuringExecution []PodAffinityTerm
-PodAntiAffinity
-  preferredDuringSchedulingIgnoredDuringExecution []WeightedPodAffinityTerm
-  requiredDuringSchedulingIgnoredDuringExecution []PodAffinityTerm
-EnvVar
-  name! string
-  value string
-  valueFrom EnvVarSource
-EnvFromSource
-  configMapRef ConfigMapEnvSource
-  prefix string
-  secretRef SecretEnvSource
-Lifecycle
-  postStart LifecycleHandler
-  preStop LifecycleHandler
-  stopSignal string
-Probe
-  exec ExecAction
-  failureThreshold int32
-  grpc GRPCAction
-  httpGet HTTPGetAction
-  initialDelaySeconds int32
-  periodSeconds int32
-  successThreshold int32
-  tcpSocket TCPSocketAction
-  terminationGracePeriodSeconds int64
-  timeoutSeconds int32
+  name! string #1
+  resourceClaimName string #2
 ContainerPort
-  containerPort! int32
-  hostIP string
-  hostPort int32
-  name string
-  protocol string
+  name string #1
+  hostPort int32 #2
+  containerPort! int32 #3
+  protocol string #4
+  hostIP string #5
+EnvFromSource
+  prefix string #1
+  configMapRef ConfigMapEnvSource #2
+  secretRef SecretEnvSource #3
+EnvVar
+  name! string #1
+  value string #2
+  valueFrom EnvVarSource #3
 ContainerResizePolicy
-  resourceName! string
-  restartPolicy! string
-ContainerRestartRule
-  action! string
-  exitCodes ContainerRestartRuleOnExitCodes
-SecurityContext
-  allowPrivilegeEscalation bool
-  appArmorProfile AppArmorProfile
-  capabilities Capabilities
-  privileged bool
-  procMount string
-  readOnlyRootFilesystem bool
-  runAsGroup int64
-  runAsNonRoot bool
-  runAsUser int64
-  seLinuxOptions SELinuxOptions
-  seccompProfile SeccompProfile
-  windowsOptions WindowsSecurityContextOptions
-VolumeDevice
-  devicePath! string
-  name! string
+  resourceName! string #1
+  restartPolicy! string #2
 VolumeMount
-  mountPath! string
-  mountPropagation string
-  name! string
-  readOnly bool
-  recursiveReadOnly string
-  subPath string
-  subPathExpr string
-PodDNSConfigOption
-  name string
-  value string
-ResourceClaim
-  name! string
-  request string
-AppArmorProfile
-  localhostProfile string
-  type! string
+  name! string #1
+  readOnly bool #2
+  recursiveReadOnly string #7
+  mountPath! string #3
+  subPath string #4
+  mountPropagation string #5
+  subPathExpr string #6
+VolumeDevice
+  name! string #1
+  devicePath! string #2
+Probe
+  <inline> ProbeHandler #1
+  initialDelaySeconds int32 #2
+  timeoutSeconds int32 #3
+  periodSeconds int32 #4
+  successThreshold int32 #5
+  failureThreshold int32 #6
+  terminationGracePeriodSeconds int64 #7
+Lifecycle
+  postStart LifecycleHandler #1
+  preStop LifecycleHandler #2
+SecurityContext
+  capabilities Capabilities #1
+  privileged bool #2
+  seLinuxOptions SELinuxOptions #3
+  windowsOptions WindowsSecurityContextOptions #10
+  runAsUser int64 #4
+  runAsGroup int64 #8
+  runAsNonRoot bool #5
+  readOnlyRootFilesystem bool #6
+  allowPrivilegeEscalation bool #7
+  procMount string #9
+  seccompProfile SeccompProfile #11
+  appArmorProfile AppArmorProfile #12
+EphemeralContainerCommon
+  name string #1
+  image string #2
+  command []string #3
+  args []string #4
+  workingDir string #5
+  ports []ContainerPort #6 @containerPort,protocol
+  envFrom []EnvFromSource #19
+  env []EnvVar #7 @name
+  resources ResourceRequirements #8
+  resizePolicy []ContainerResizePolicy #23
+  restartPolicy string #24
+  volumeMounts []VolumeMount #9 @mountPath
+  volumeDevices []VolumeDevice #21 @devicePath
+  livenessProbe Probe #10
+  readinessProbe Probe #11
+  startupProbe Probe #22
+  lifecycle Lifecycle #12
+  terminationMessagePath string #13
+  terminationMessagePolicy string #20
+  imagePullPolicy string #14
+  securityContext SecurityContext #15
+  stdin bool #16
+  stdinOnce bool #17
+  tty bool #18
 SELinuxOptions
-  level string
-  role string
-  type string
-  user string
-SeccompProfile
-  localhostProfile string
-  type! string
-Sysctl
-  name! string
-  value! string
+  user string #1
+  role string #2
+  type string #3
+  level string #4
 WindowsSecurityContextOptions
-  gmsaCredentialSpec string
-  gmsaCredentialSpecName string
-  hostProcess bool
-  runAsUserName string
-ResourceStatus
-  name! string
-  resources []ResourceHealth
+  gmsaCredentialSpecName string #1
+  gmsaCredentialSpec string #2
+  runAsUserName string #3
+  hostProcess bool #4
+Sysctl
+  name! string #1
+  value! string #2
+SeccompProfile
+  type! string #1
+  localhostProfile string #2
+AppArmorProfile
+  type! string #1
+  localhostProfile string #2
+NodeAffinity
+  requiredDuringSchedulingIgnoredDuringExecution NodeSelector #1
+  preferredDuringSchedulingIgnoredDuringExecution []PreferredSchedulingTerm #2
+PodAffinity
+  requiredDuringSchedulingIgnoredDuringExecution []PodAffinityTerm #1
+  preferredDuringSchedulingIgnoredDuringExecution []WeightedPodAffinityTerm #2
+PodAntiAffinity
+  requiredDuringSchedulingIgnoredDuringExecution []PodAffinityTerm #1
+  preferredDuringSchedulingIgnoredDuringExecution []WeightedPodAffinityTerm #2
+PodDNSConfigOption
+  name string #1
+  value string #2
+ResourceClaim
+  name! string #1
+  request string #2
 ContainerState
-  running ContainerStateRunning
-  terminated ContainerStateTerminated
-  waiting ContainerStateWaiting
-ContainerUser
-  linux LinuxContainerUser
+  waiting ContainerStateWaiting #1
+  running ContainerStateRunning #2
+  terminated ContainerStateTerminated #3
 VolumeMountStatus
-  mountPath! string
-  name! string
-  readOnly bool
-  recursiveReadOnly string
-  volumeStatus VolumeStatus
-ContainerExtendedResourceRequest
-  containerName! string
-  requestName! string
-  resourceName! string
-PreferredSchedulingTerm
-  preference! NodeSelectorTerm
-  weight! int32
-NodeSelector =atomic
-  nodeSelectorTerms! []NodeSelectorTerm
-WeightedPodAffinityTerm
-  podAffinityTerm! PodAffinityTerm
-  weight! int32
-PodAffinityTerm
-  labelSelector LabelSelector
-  matchLabelKeys []string
-  mismatchLabelKeys []string
-  namespaceSelector LabelSelector
-  namespaces []string
-  topologyKey! string
-EnvVarSource
-  configMapKeyRef ConfigMapKeySelector
-  fieldRef ObjectFieldSelector
-  fileKeyRef FileKeySelector
-  resourceFieldRef ResourceFieldSelector
-  secretKeyRef SecretKeySelector
+  name! string #1
+  mountPath! string #2
+  readOnly bool #3
+  recursiveReadOnly string #4
+ContainerUser
+  linux LinuxContainerUser #1
+ResourceStatus
+  name! string #1
+  resources []ResourceHealth #2 @resourceID ~
 ConfigMapEnvSource
-  name string
-  optional bool
+  <inline> LocalObjectReference #1
+  optional bool #2
 SecretEnvSource
-  name string
-  optional bool
+  <inline> LocalObjectReference #1
+  optional bool #2
+EnvVarSource
+  fieldRef ObjectFieldSelector #1
+  resourceFieldRef ResourceFieldSelector #2
+  configMapKeyRef ConfigMapKeySelector #3
+  secretKeyRef SecretKeySelector #4
+ProbeHandler
+  exec ExecAction #1
+  httpGet HTTPGetAction #2
+  tcpSocket TCPSocketAction #3
+  grpc GRPCAction #4
 LifecycleHandler
-  exec ExecAction
-  httpGet HTTPGetAction
-  sleep SleepAction
-  tcpSocket TCPSocketAction
-ExecAction
-  command []string
-GRPCAction
-  port! int32
-  service string
-HTTPGetAction
-  host string
-  httpHeaders []HTTPHeader
-  path string
-  port! intOrString
-  scheme string
-TCPSocketAction
-  host string
-  port! intOrString
-ContainerRestartRuleOnExitCodes
-  operator! string
-  values []int32
+  exec ExecAction #1
+  httpGet HTTPGetAction #2
+  tcpSocket TCPSocketAction #3
+  sleep SleepAction #4
 Capabilities
-  add []string
-  drop []string
-ResourceHealth
-  health string
-  message string
-  resourceID! string
-ContainerStateRunning
-  startedAt time
-ContainerStateTerminated
-  containerID string
-  exitCode! int32
-  finishedAt time
-  message string
-  reason string
-  signal int32
-  startedAt time
+  add []string #1
+  drop []string #2
+NodeSelector =atomic
+  nodeSelectorTerms! []NodeSelectorTerm #1
+PreferredSchedulingTerm
+  weight! int32 #1
+  preference! NodeSelectorTerm #2
+PodAffinityTerm
+  labelSelector LabelSelector #1
+  namespaces []string #2
+  topologyKey! string #3
+  namespaceSelector LabelSelector #4
+  matchLabelKeys []string #5
+  mismatchLabelKeys []string #6
+WeightedPodAffinityTerm
+  weight! int32 #1
+  podAffinityTerm! PodAffinityTerm #2
 ContainerStateWaiting
-  message string
-  reason string
+  reason string #1
+  message string #2
+ContainerStateRunning
+  startedAt time #1
+ContainerStateTerminated
+  exitCode! int32 #1
+  signal int32 #2
+  reason string #3
+  message string #4
+  startedAt time #5
+  finishedAt time #6
+  containerID string #7
 LinuxContainerUser
-  gid! int64
-  supplementalGroups []int64
-  uid! int64
-VolumeStatus
-  image ImageVolumeStatus
-NodeSelectorTerm =atomic
-  matchExpressions []NodeSelectorRequirement
-  matchFields []NodeSelectorRequirement
+  uid! int64 #1
+  gid! int64 #2
+  supplementalGroups []int64 #3
+ResourceHealth
+  resourceID! string #1
+  health string #2
 ConfigMapKeySelector =atomic
-  key! string
-  name string
-  optional bool
-FileKeySelector =atomic
-  key! string
-  optional bool
-  path! string
-  volumeName! string
+  <inline> LocalObjectReference #1
+  key! string #2
+  optional bool #3
 SecretKeySelector =atomic
-  key! string
-  name string
-  optional bool
+  <inline> LocalObjectReference #1
+  key! string #2
+  optional bool #3
+ExecAction
+  command []string #1
+HTTPGetAction
+  path string #1
+  port! intOrString #2
+  host string #3
+  scheme string #4
+  httpHeaders []HTTPHeader #5
+TCPSocketAction
+  port! intOrString #1
+  host string #2
+GRPCAction
+  port! int32 #1
+  service string #2
 SleepAction
-  seconds! int64
+  seconds! int64 #1
+NodeSelectorTerm =atomic
+  matchExpressions []NodeSelectorRequirement #1
+  matchFields []NodeSelectorRequirement #2
 HTTPHeader
-  name! string
-  value! string
-ImageVolumeStatus
-  imageRef! string
+  name! string #1
+  value! string #2
 NodeSelectorRequirement
-  key! string
-  operator! string
-  values []string
+  key! string #1
+  operator! string #2
+  values []string #3
 `
