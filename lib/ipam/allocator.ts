@@ -168,6 +168,13 @@ export class Allocator {
     return subnet ? this.#claim(subnet, record, { ...record }) : null
   }
 
+  /** Frees a claim whose object is certain not to exist. A no-op once an object is known. */
+  abandon(record: AddressRecord): boolean {
+    const freed = this.#topology.existingLedger(record.subnet)?.abandon(record.address, record.podUID) ?? false
+    if (freed) this.#topology.touched(record.subnet)
+    return freed
+  }
+
   /** Undoes a claim whose object is certain to be as before: a free address becomes free, a held one its holder's. */
   restore(claim: Claim): void {
     const ledger = this.#topology.existingLedger(claim.subnet)

@@ -1,0 +1,86 @@
+// A pod that leaves: terminating, evicted, failed or completed (manager.md §2.4).
+//
+//   stateful   its addresses are reserved once no container runs, or released when they are not to be kept (D31)
+//   plain      finished: its addresses are released at once; deleted: the garbage collector takes them with the pod
+//
+// Then our finalizer comes off, also from a pod whose kind is not stateful any more (D60).
+import { FINALIZER_IP_ALLOCATED, PODS } from '../../api/index.ts'
+import { formatAddress } from '../../ip/index.ts'
+import type { AddressRecord, Allocator } from '../../ipam/index.ts'
+import { involvedObject, isNotFound, type EventRecorder, type KubeClient } from '../../kube/index.ts'
+import type { Cluster } from '../cluster.ts'
+import { isStateful, retains } from '../decide/owner.ts'
+import type { InstanceStore } from '../instance-store.ts'
+import type { Defaults } from '../options.ts'
+import type { PodView } from '../views/pod.ts'
+
+export interface LeavingOptions {
+  readonly client: KubeClient
+  readonly cluster: Cluster
+  readonly allocator: Allocator
+  readonly store: InstanceStore
+  readonly events: EventRecorder
+  readonly defaults: Defaults
+}
+
+export async function leave(pod: PodView, options: LeavingOptions): Promise<void> {
+  const { allocator, defaults, store } = options
+  const records = allocator
+    .ofPod(pod.namespace, pod.name)
+    .filter((record) => record.phase !== 'releasing' && record.phase !== 'quarantined')
+  // A claim in flight may have become an object, which then is kept or released like the others.
+  for (const record of records) if (record.phase === 'claimed') await store.settle(record)
+  const held = records.filter((record) => record.phase === 'live' || record.phase === 'reserved')
+  const instances = held.map((record) => {
+    const instance = options.cluster.instanceAt(record.namespace, record.address)
+    // Written a moment ago; its event brings the pod back here.
+    if (instance === null) throw new Error(`the IPInstance of ${formatAddress(record.address)} was not seen yet`)
+    return instance
+  })
+  // A pod orphaned by its workload is known by the owner its addresses have.
+  const owner = pod.controller ?? instances.find((instance) => instance.controller !== null)?.controller ?? null
+  if (!isStateful(owner, defaults.statefulKinds)) {
+    if (pod.finished) await release(pod, held, options)
+    await removeFinalizer(pod, options)
+    return
+  }
+  // A node that is gone runs nothing, whatever the last report of its kubelet said (D45).
+  if (!pod.stopped && options.cluster.nodes.store.has(pod.nodeName)) return
+  if (retains({ ...pod, controller: owner }, defaults)) {
+    const fresh = instances.filter((instance) => !instance.reserved || instance.statusLeft)
+    await Promise.all(fresh.map((instance) => store.reserve(instance)))
+    if (fresh.some((instance) => !instance.reserved)) say(pod, 'IPReserveSucceed', 'reserved', held, options)
+  } else {
+    await release(pod, held, options)
+  }
+  await removeFinalizer(pod, options)
+}
+
+async function release(pod: PodView, held: readonly AddressRecord[], options: LeavingOptions): Promise<void> {
+  // Of this life only: another pod of the name may have come already.
+  const own = held.filter((record) => record.podUID === pod.uid || record.podUID === '')
+  if (own.length === 0) return
+  await options.store.remove(own)
+  say(pod, 'IPReleaseSucceed', 'released', own, options)
+}
+
+async function removeFinalizer(pod: PodView, { client }: LeavingOptions): Promise<void> {
+  if (!pod.held) return
+  const body = { metadata: { uid: pod.uid, '$deleteFromPrimitiveList/finalizers': [FINALIZER_IP_ALLOCATED] } }
+  try {
+    await client.patch('strategic', PODS, pod, body)
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}
+
+function say(
+  pod: PodView,
+  reason: string,
+  what: string,
+  records: readonly AddressRecord[],
+  { events }: LeavingOptions,
+): void {
+  const addresses = records.map((record) => formatAddress(record.address)).join(', ')
+  events.event(involvedObject(PODS, pod), 'Normal', reason, `${what} ${addresses}`)
+}

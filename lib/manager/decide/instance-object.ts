@@ -1,0 +1,127 @@
+// IPInstances as written: the object of a new address, and the patches that bind, reserve and finish one. Node daemons, the
+// original's included, read exactly this (manager.md §1.6, Appendix A).
+import {
+  FINALIZER_IP_ALLOCATED,
+  IPINSTANCE_VERSION,
+  LABEL_NETWORK,
+  LABEL_NODE,
+  LABEL_POD,
+  LABEL_POD_UID,
+  LABEL_SUBNET,
+  LABEL_VERSION,
+  addressToName,
+  macToText,
+  podNameLabel,
+  podOrdinal,
+  type IPInstance,
+  type OwnerReference,
+} from '../../api/index.ts'
+import { familyOf, formatAddress, formatInterfaceAddress } from '../../ip/index.ts'
+import type { Claim } from '../../ipam/index.ts'
+import type { PodView } from '../views/pod.ts'
+
+function labels(claim: Claim, pod: PodView): Record<string, string> {
+  return {
+    [LABEL_VERSION]: IPINSTANCE_VERSION,
+    [LABEL_NETWORK]: claim.network,
+    [LABEL_SUBNET]: claim.subnet,
+    [LABEL_NODE]: pod.nodeName,
+    [LABEL_POD]: podNameLabel(pod.name),
+    [LABEL_POD_UID]: pod.uid,
+  }
+}
+
+function referred(owner: OwnerReference): { kind: string; name: string; uid: string } {
+  return { kind: owner.kind, name: owner.name, uid: owner.uid }
+}
+
+/** The object of a new address, named after it, in the pod's namespace. */
+export function newInstance(
+  claim: Claim,
+  pod: PodView,
+  owner: OwnerReference,
+  stateful: boolean,
+  mac: number,
+): IPInstance {
+  return {
+    apiVersion: 'networking.alibaba.com/v1',
+    kind: 'IPInstance',
+    metadata: {
+      name: addressToName(claim.address),
+      namespace: pod.namespace,
+      finalizers: [FINALIZER_IP_ALLOCATED],
+      labels: labels(claim, pod),
+      ownerReferences: [owner],
+    },
+    spec: {
+      network: claim.network,
+      subnet: claim.subnet,
+      address: {
+        version: String(familyOf(claim.address)),
+        ip: formatInterfaceAddress({ address: claim.address, length: claim.prefixLength }),
+        ...(claim.gateway === undefined ? {} : { gateway: formatAddress(claim.gateway) }),
+        ...(claim.netID === undefined ? {} : { netID: claim.netID }),
+        mac: macToText(mac),
+      },
+      binding: {
+        referredObject: referred(owner),
+        nodeName: pod.nodeName,
+        podUID: pod.uid,
+        podName: pod.name,
+        ...(stateful ? { stateful: { index: podOrdinal(pod.name) } } : {}),
+      },
+    },
+  }
+}
+
+/**
+ * Merge patch that gives an existing object to a pod. `spec.address` never changes; foreign finalizers stay. The UID makes
+ * the server refuse it for another object of the name.
+ */
+export function bindPatch(
+  claim: Claim,
+  pod: PodView,
+  owner: OwnerReference,
+  stateful: boolean,
+  uid: string,
+  finalizers: readonly string[],
+): object {
+  return {
+    metadata: {
+      uid,
+      finalizers: [...new Set([...finalizers, FINALIZER_IP_ALLOCATED])],
+      labels: labels(claim, pod),
+      ownerReferences: [owner],
+    },
+    spec: {
+      network: claim.network,
+      subnet: claim.subnet,
+      binding: {
+        referredObject: referred(owner),
+        nodeName: pod.nodeName,
+        podUID: pod.uid,
+        podName: pod.name,
+        stateful: stateful ? { index: podOrdinal(pod.name) } : null,
+      },
+    },
+  }
+}
+
+/** Merge patch to the reserved form; owner, pod name, index, address and MAC stay. */
+export function reservePatch(uid: string): object {
+  return {
+    metadata: { uid, labels: { [LABEL_NODE]: null, [LABEL_POD_UID]: null } },
+    spec: { binding: { nodeName: '', podUID: null } },
+  }
+}
+
+/** Merge patch of the status of a reserved object: no sandbox has it. */
+export function reserveStatusPatch(now: Date): object {
+  const updateTimestamp = now.toISOString().replace(/\.\d+Z$/, 'Z')
+  return { status: { podName: null, podNamespace: null, nodeName: null, sandboxID: null, updateTimestamp } }
+}
+
+/** Merge patch that lets a terminating object go, as far as it is up to us: only the own finalizer (D52). */
+export function finishPatch(finalizers: readonly string[], resourceVersion: string): object {
+  return { metadata: { resourceVersion, finalizers: finalizers.filter((name) => name !== FINALIZER_IP_ALLOCATED) } }
+}

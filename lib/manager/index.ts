@@ -1,0 +1,3 @@
+// The control plane: see manager.ts for its life, leading.ts for what it runs, decide/ for what it decides.
+export { startManager, type Manager } from './manager.ts'
+export { CONCURRENCY, DEFAULTS, LEASE_NAME, type Concurrency, type Defaults, type ManagerOptions } from './options.ts'

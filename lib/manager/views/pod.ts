@@ -1,0 +1,70 @@
+// What the manager keeps of a pod. Pods it never handles (host network, not bound to a node) are not kept at all.
+import {
+  ANNOTATION_HANDLED_BY_WEBHOOK,
+  ANNOTATION_IP_POOL,
+  ANNOTATION_IP_RETAIN,
+  ANNOTATION_MAC_POOL,
+  FINALIZER_IP_ALLOCATED,
+  annotationOf,
+  controllerOf,
+  hasFinalizer,
+  isTerminating,
+  parseBool,
+  type OwnerReference,
+  type Pod,
+} from '../../api/index.ts'
+import { wishesOf, type Wishes } from './wishes.ts'
+
+export interface PodView {
+  readonly key: string
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly created: string
+  readonly nodeName: string
+  readonly terminating: boolean
+  /** Carries our finalizer. */
+  readonly held: boolean
+  readonly controller: OwnerReference | null
+  /** No container runs; an empty list of statuses counts as that. */
+  readonly stopped: boolean
+  /** The pod will never run again: evicted, failed with nothing running, or succeeded with every container reported. */
+  readonly finished: boolean
+  /** The kubelet has reported an address: a sandbox exists. */
+  readonly hasAddress: boolean
+  readonly handledByWebhook: boolean
+  readonly wishes: Wishes
+  readonly ipPool: string
+  readonly macPool: string
+  readonly ipRetain: string
+}
+
+export function podView(pod: Pod): PodView | null {
+  const { metadata, spec, status } = pod
+  if (spec?.hostNetwork === true || !spec?.nodeName) return null
+  const statuses = status?.containerStatuses ?? []
+  const stopped = !statuses.some((container) => Boolean(container.state?.running))
+  const reported = new Set(statuses.map((container) => container.name))
+  const failed = status?.phase === 'Failed' && (status.reason === 'Evicted' || stopped)
+  const succeeded =
+    status?.phase === 'Succeeded' && (spec.containers ?? []).every((container) => reported.has(container.name))
+  return {
+    key: `${metadata.namespace ?? ''}/${metadata.name}`,
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    created: metadata.creationTimestamp ?? '',
+    nodeName: spec.nodeName,
+    terminating: isTerminating(pod),
+    held: hasFinalizer(pod, FINALIZER_IP_ALLOCATED),
+    controller: controllerOf(pod),
+    stopped,
+    finished: failed || succeeded,
+    hasAddress: Boolean(status?.podIP),
+    handledByWebhook: parseBool(annotationOf(pod, ANNOTATION_HANDLED_BY_WEBHOOK), false),
+    wishes: wishesOf(pod),
+    ipPool: annotationOf(pod, ANNOTATION_IP_POOL),
+    macPool: annotationOf(pod, ANNOTATION_MAC_POOL),
+    ipRetain: annotationOf(pod, ANNOTATION_IP_RETAIN),
+  }
+}
