@@ -59,8 +59,8 @@ export async function run(argv: string[]): Promise<number> {
     process.stdout.write(report.changed ? 'installed\n' : 'already installed\n')
     return 0
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error
-    process.stderr.write(`hybridnet install-cni: ${error.message}\n`)
-    return 2
+    // What can go wrong here is the host's doing or the caller's; a stack would explain neither.
+    process.stderr.write(`hybridnet install-cni: ${error instanceof Error ? error.message : String(error)}\n`)
+    return error instanceof UsageError ? 2 : 1
   }
 }

@@ -82,10 +82,9 @@ async function writeAtomically(path: string, content: Buffer, mode: number): Pro
 
 /** Run VERSION as a runtime would, from where it will be executed. */
 async function selfTest(path: string): Promise<void> {
-  const { stdout } = await promisify(execFile)(path, [], {
-    env: { CNI_COMMAND: 'VERSION' },
-    timeout: selfTestTimeout,
-  })
+  const running = promisify(execFile)(path, [], { env: { CNI_COMMAND: 'VERSION' }, timeout: selfTestTimeout })
+  running.child.stdin?.end('{"cniVersion":"1.1.0"}')
+  const { stdout } = await running
   const answer: unknown = JSON.parse(stdout)
   const supported = (answer as { supportedVersions?: unknown } | null)?.supportedVersions
   if (!Array.isArray(supported) || supported.length === 0) throw new Error(`it answered ${stdout.slice(0, 200)}`)
