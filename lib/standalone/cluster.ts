@@ -22,7 +22,7 @@ import { execInNamespace, type ExecOptions, type ExecResult } from './exec.ts'
 import { Program } from './programs.ts'
 import { cniPluginPath, crdDirectory, programCommand } from './project.ts'
 import { apiSocketName } from './launcher.ts'
-import { assertSandbox } from './sandbox.ts'
+import { assertSandbox, prepareSandbox } from './sandbox.ts'
 
 export interface ClusterOptions {
   /** How many nodes: node1, node2, ... */
@@ -84,6 +84,7 @@ export class Cluster {
    */
   static async start(options: ClusterOptions): Promise<Cluster> {
     assertSandbox('a standalone cluster')
+    await prepareSandbox()
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'hybridnet-cluster-'))
     for (const name of ['cni-bin', 'logs', 'nodes']) mkdirSync(join(directory, name), { recursive: true })
     const fabric = await Fabric.create({ families: options.families ?? [4, 6] })

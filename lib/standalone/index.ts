@@ -1,9 +1,11 @@
 // A Kubernetes cluster in namespaces of one process's own: for trying out, development and tests. See cluster.ts.
 export { Cluster, type ClusterOptions, startCluster } from './cluster.ts'
 export { ClusterNode } from './node.ts'
+export { FabricCapture, type Flow } from './capture.ts'
+export { probe, probeFrom, type ProbeResult, type ProbeTarget } from './probe.ts'
 export { type ExecOptions, type ExecResult, execInNamespace } from './exec.ts'
 export { enterCommand, type Instance, listInstances } from './instances.ts'
-export { apiSocketName, launch } from './launcher.ts'
+export { apiSocketName, launch, startedAt } from './launcher.ts'
 export { Program, type ProgramState } from './programs.ts'
 export { inSandbox, assertSandbox, prepareSandbox, sandboxCommand, sandboxEnvironment } from './sandbox.ts'
 export { isSupervised, supervise, type Supervision } from './supervisor.ts'

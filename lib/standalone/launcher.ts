@@ -20,6 +20,7 @@ import { sandboxCommand, sandboxEnvironment } from './sandbox.ts'
 export const launchVariables = {
   directory: 'HYBRIDNET_INSTANCE_DIRECTORY',
   apiPort: 'HYBRIDNET_API_PORT',
+  startedAt: 'HYBRIDNET_STARTED_AT',
 } as const
 
 export interface LaunchOptions {
@@ -30,6 +31,11 @@ export interface LaunchOptions {
 
 /** Name of the supervisor's API socket in the instance's directory. */
 export const apiSocketName = 'api.sock'
+
+/** When the launcher was started, milliseconds since 1970: the user's clock, not the supervisor's. */
+export function startedAt(): number {
+  return Number(process.env[launchVariables.startedAt] ?? Date.now())
+}
 
 /** How long a supervisor may take to stop before it is killed. */
 const stopLimitMs = 10_000
@@ -84,6 +90,7 @@ async function runSupervisor(options: LaunchOptions & { directory: string; port:
       ...sandboxEnvironment(),
       [launchVariables.directory]: options.directory,
       [launchVariables.apiPort]: String(options.port),
+      [launchVariables.startedAt]: String(Date.now() - Math.round(process.uptime() * 1000)),
     },
   })
   const ended = new Promise<number>((resolve, reject) => {

@@ -1,6 +1,9 @@
-// TCP connections opened from inside a network namespace, to see who answers and what it sees: see nodes/echo.ts for the
-// other side. One short process per namespace makes all its connections; nothing of it is shared with this process's network.
-import { execInNamespace } from './exec.ts'
+// A TCP connection opened from inside a network namespace, to see who answers and what it sees: nodes/echo.ts is the other
+// side. In this process: the sockets are made in the namespace and handed here, so that hundreds cost no processes.
+import { once } from 'node:events'
+import { Socket } from 'node:net'
+import { parseAddress } from '../ip/index.ts'
+import { connectTcp, NetworkNamespace, ping } from '../netlink/index.ts'
 import type { Greeting } from './nodes/echo.ts'
 
 export interface ProbeTarget {
@@ -12,73 +15,54 @@ export interface ProbeTarget {
 /** What one probe found. */
 export type ProbeResult =
   | {
-      /** What the server saw. */
+      /** What the far side saw. */
       readonly greeting: Greeting
-      /** Milliseconds from SYN to SYN-ACK, the better of two; the first also resolves neighbours. */
-      readonly roundTripMs: number
+      /** Milliseconds of an ICMP echo; null when it was not answered. */
+      readonly roundTripMs: number | null
       readonly error: null
     }
   | { readonly greeting: null; readonly roundTripMs: null; readonly error: string }
 
-/** Milliseconds after which a connection counts as failed. */
-const connectTimeoutMs = 3000
+/** Milliseconds after which a connection, its greeting or an echo counts as failed. */
+const timeoutMs = 3000
 
-// Runs in the probed namespace by `node -e`: no import of ours, so that it starts in a few tens of milliseconds.
-const probeProgram = `
-const net = require('node:net')
-const { targets, timeoutMs, parallel } = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
-const connect = (host, port) => new Promise((resolve, reject) => {
-  const started = performance.now()
-  let connected = 0
-  let text = ''
-  const socket = net.connect({ host, port, noDelay: true })
-  const timer = setTimeout(() => socket.destroy(new Error('no answer in ' + timeoutMs + ' ms')), timeoutMs)
-  socket.on('connect', () => (connected = performance.now() - started))
-  socket.on('data', (chunk) => {
-    text += chunk
-    if (text.includes('\\n')) socket.end()
-  })
-  socket.on('error', reject)
-  socket.on('close', () => {
-    clearTimeout(timer)
-    if (text.includes('\\n')) resolve({ greeting: JSON.parse(text), roundTripMs: connected, error: null })
-    else reject(new Error('closed without a greeting'))
-  })
-})
-const probe = async ({ address, port }) => {
+/** Connect from a namespace and hear the greeting; then one echo request, which finds neighbours resolved. Never throws. */
+export async function probe(namespace: NetworkNamespace, { address, port }: ProbeTarget): Promise<ProbeResult> {
   try {
-    const first = await connect(address, port)
-    const second = await connect(address, port)
-    return { ...first, roundTripMs: Math.min(first.roundTripMs, second.roundTripMs) }
+    const fd = await connectTcp(namespace, address, port, { timeout: timeoutMs })
+    const greeting = await readGreeting(new Socket({ fd, allowHalfOpen: false }))
+    return { greeting, roundTripMs: await ping(namespace, parseAddress(address), timeoutMs), error: null }
   } catch (error) {
-    return { greeting: null, roundTripMs: null, error: error.message }
+    return { greeting: null, roundTripMs: null, error: error instanceof Error ? error.message : String(error) }
   }
 }
-const results = []
-let next = 0
-const worker = async () => {
-  while (next < targets.length) {
-    const index = next++
-    results[index] = await probe(targets[index])
-  }
-}
-Promise.all(Array.from({ length: parallel }, worker)).then(() => console.log(JSON.stringify(results)))
-`
 
 /**
- * Probe all targets from a namespace; results in their order.
+ * {@link probe} targets in turn, from the namespace of a file.
  *
- * @param netns path of the namespace
- * @throws Error when the probing process itself fails
+ * @throws NetlinkError when there is no such namespace
  */
-export async function probeFrom(netns: string, targets: readonly ProbeTarget[]): Promise<readonly ProbeResult[]> {
-  const parallel = 4
-  const input = JSON.stringify({ targets, timeoutMs: connectTimeoutMs, parallel })
-  const timeoutMs = 10_000 + (targets.length / parallel) * 2 * connectTimeoutMs
-  const { code, stdout, stderr } = await execInNamespace(netns, [process.execPath, '-e', probeProgram], {
-    input,
-    timeoutMs,
-  })
-  if (code !== 0) throw new Error(`probing from ${netns}: exit ${code}: ${stderr.trim()}`)
-  return JSON.parse(stdout) as ProbeResult[]
+export async function probeFrom(path: string, targets: readonly ProbeTarget[]): Promise<readonly ProbeResult[]> {
+  const namespace = NetworkNamespace.open(path)
+  try {
+    const results: ProbeResult[] = []
+    for (const target of targets) results.push(await probe(namespace, target))
+    return results
+  } finally {
+    namespace.close()
+  }
+}
+
+async function readGreeting(socket: Socket): Promise<Greeting> {
+  const deadline = AbortSignal.timeout(timeoutMs)
+  let text = ''
+  try {
+    socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+    while (!text.includes('\n')) await once(socket, 'data', { signal: deadline })
+    return JSON.parse(text) as Greeting
+  } catch (error) {
+    throw deadline.aborted ? new Error(`connected, but no greeting in ${timeoutMs} ms`, { cause: error }) : error
+  } finally {
+    socket.destroy()
+  }
 }

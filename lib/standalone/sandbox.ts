@@ -5,7 +5,7 @@
 // user is root). Its first process is the supervisor; when that dies, the kernel kills every other process in it, and with
 // the last of them go the network namespaces, links and mounts. Nothing has to be undone by hand, however it ends.
 import { execFile } from 'node:child_process'
-import { lstatSync, mkdirSync, readlinkSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 
 const execute = promisify(execFile)
@@ -63,15 +63,22 @@ export function assertSandbox(what: string): void {
   throw new Error(`${what} works only in a network namespace of its own, not in the machine's (${own})`)
 }
 
+/** Says whose /run it is: a sandbox in a sandbox starts with a copy of the outer one's mounts. */
+const ownerFile = '/run/hybridnet-sandbox'
+
 /**
  * Give the sandbox an empty /run of its own, so that `ip netns`, lock files and sockets neither see nor touch the machine's.
+ * Repeating it does nothing.
  *
  * Equivalent to: `mount -t tmpfs tmpfs /run; mkdir /run/netns`
  */
 export async function prepareSandbox(): Promise<void> {
   assertSandbox('mounting over /run')
+  const own = readlinkSync('/proc/self/ns/mnt')
+  if (existsSync(ownerFile) && readFileSync(ownerFile, 'utf8') === own) return
   await execute('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'hybridnet', '/run'])
   if (!lstatSync('/var/run').isSymbolicLink()) await execute('mount', ['--bind', '/run', '/var/run'])
   mkdirSync(namespaceDirectory, { mode: 0o755 })
   mkdirSync('/run/lock', { mode: 0o755 })
+  writeFileSync(ownerFile, own)
 }

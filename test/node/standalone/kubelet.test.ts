@@ -8,15 +8,13 @@ import { eventResource, leaseResource } from '../../../lib/kube/index.ts'
 import { startCluster } from '../../../lib/standalone/cluster.ts'
 import { echoPort, type Greeting } from '../../../lib/standalone/nodes/echo.ts'
 import type { Pod } from '../../../lib/standalone/nodes/pod-status.ts'
-import { probeFrom } from '../../../lib/standalone/probe.ts'
-import { prepareSandbox } from '../../../lib/standalone/sandbox.ts'
+import { probe } from '../../../lib/standalone/probe.ts'
 import { silentLogger } from '../../../lib/telemetry/log.ts'
 import { TestPlugin } from '../../support/cni-plugin.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requireSandbox } from '../../support/sandbox.ts'
 
 requireSandbox()
-await prepareSandbox()
 const cluster = await startCluster({ nodes: 2, programs: false, log: silentLogger() })
 const { client } = cluster
 const plugin = new TestPlugin(join(cluster.directory, 'cni-bin'))
@@ -41,8 +39,8 @@ const deletePod = (name: string): Promise<void> => client.delete(PODS, { namespa
 
 /** What a pod's responder says to a node. */
 async function greetingFrom(node: string, address: string): Promise<Greeting | null> {
-  const [result] = await probeFrom(cluster.node(node).host.path, [{ address, port: echoPort }])
-  return result?.greeting ?? null
+  const { greeting } = await probe(cluster.node(node).host.namespace, { address, port: echoPort })
+  return greeting
 }
 
 interface NodeObject {
