@@ -30,6 +30,8 @@ for (const group of [
   'scheduling',
   'coordination',
   'admissionregistration',
+  'authorization',
+  'authentication',
 ]) {
   packages[`k8s.io.api.${group}.v1`] = `api@${release}/${group}/v1`
 }
@@ -67,6 +69,8 @@ const roots = {
     ...api('scheduling', 'PriorityClass'),
     ...api('admissionregistration', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'),
     'k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition',
+    ...api('authorization', 'SelfSubjectAccessReview', 'SelfSubjectRulesReview', 'SubjectAccessReview'),
+    ...api('authentication', 'SelfSubjectReview', 'TokenReview'),
   ],
 }
 

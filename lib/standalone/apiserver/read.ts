@@ -2,7 +2,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from './context.ts'
 import { StatusError, badRequest, expiredContinue, invalid, fieldError, tooLargeVersion } from './errors.ts'
-import { apiVersionOf } from './registry.ts'
+
 import type { Resource } from './registry.ts'
 import { count } from './request.ts'
 import type { ListMeta } from './respond.ts'
@@ -27,7 +27,7 @@ const SCAN = 5000
 
 /** The selectors of a request as a predicate on stored objects; null when everything fits. @throws StatusError 400 */
 export function selectorOf(resource: Resource, query: URLSearchParams): Predicate | null {
-  const describe = `"${apiVersionOf(resource)}, Resource=${resource.plural}"`
+  const describe = `"${resource.group}/${resource.version}, Resource=${resource.plural}"`
   const predicate = compileSelectors(
     query.get('labelSelector') ?? '',
     query.get('fieldSelector') ?? '',

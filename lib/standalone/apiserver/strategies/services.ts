@@ -103,7 +103,11 @@ export function serviceStrategy(cidr: string): Strategy {
       if (spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer')
         fill(spec, { externalTrafficPolicy: 'Cluster' })
       if (spec['type'] === 'LoadBalancer') fill(spec, { allocateLoadBalancerNodePorts: true })
-      for (const port of list(spec, 'ports').filter(isObject)) fill(port, { protocol: 'TCP', targetPort: port['port'] })
+      for (const port of list(spec, 'ports').filter(isObject)) {
+        fill(port, { protocol: 'TCP', targetPort: port['port'] })
+        // Zero is how protobuf says absent.
+        if (port['nodePort'] === 0) delete port['nodePort']
+      }
     },
     prepareCreate: (service) => {
       service['status'] = { loadBalancer: {} }

@@ -82,6 +82,35 @@ CustomResourceDefinition
   metadata ObjectMeta #1
   spec! CustomResourceDefinitionSpec #2
   status CustomResourceDefinitionStatus #3
+SelfSubjectAccessReview
+  apiVersion string
+  kind string
+  metadata ObjectMeta #1
+  spec! SelfSubjectAccessReviewSpec #2
+  status SubjectAccessReviewStatus #3
+SelfSubjectRulesReview
+  apiVersion string
+  kind string
+  metadata ObjectMeta #1
+  spec! SelfSubjectRulesReviewSpec #2
+  status SubjectRulesReviewStatus #3
+SubjectAccessReview
+  apiVersion string
+  kind string
+  metadata ObjectMeta #1
+  spec! SubjectAccessReviewSpec #2
+  status SubjectAccessReviewStatus #3
+SelfSubjectReview
+  apiVersion string
+  kind string
+  metadata ObjectMeta #1
+  status SelfSubjectReviewStatus #2
+TokenReview
+  apiVersion string
+  kind string
+  metadata ObjectMeta #1
+  spec! TokenReviewSpec #2
+  status TokenReviewStatus #3
 LeaseSpec
   holderIdentity string #1
   leaseDurationSeconds int32 #2
@@ -165,6 +194,38 @@ CustomResourceDefinitionStatus
   conditions []CustomResourceDefinitionCondition #1 @type ~
   acceptedNames CustomResourceDefinitionNames #2
   storedVersions []string #3
+SelfSubjectAccessReviewSpec
+  resourceAttributes ResourceAttributes #1
+  nonResourceAttributes NonResourceAttributes #2
+SubjectAccessReviewStatus
+  allowed! bool #1
+  denied bool #4
+  reason string #2
+  evaluationError string #3
+SelfSubjectRulesReviewSpec
+  namespace string #1
+SubjectRulesReviewStatus
+  resourceRules! []ResourceRule #1
+  nonResourceRules! []NonResourceRule #2
+  incomplete! bool #3
+  evaluationError string #4
+SubjectAccessReviewSpec
+  resourceAttributes ResourceAttributes #1
+  nonResourceAttributes NonResourceAttributes #2
+  user string #3
+  groups []string #4
+  extra map ExtraValue #5
+  uid string #6
+SelfSubjectReviewStatus
+  userInfo UserInfo #1
+TokenReviewSpec
+  token! string #1
+  audiences []string #2
+TokenReviewStatus
+  authenticated bool #1
+  user UserInfo #2
+  audiences []string #4
+  error string #3
 EndpointConditions
   ready bool #1
   serving bool #2
@@ -213,6 +274,34 @@ CustomResourceDefinitionCondition
   lastTransitionTime time #3
   reason string #4
   message string #5
+ResourceAttributes
+  namespace string #1
+  verb string #2
+  group string #3
+  version string #4
+  resource string #5
+  subresource string #6
+  name string #7
+  fieldSelector FieldSelectorAttributes #8
+  labelSelector LabelSelectorAttributes #9
+NonResourceAttributes
+  path string #1
+  verb string #2
+ResourceRule
+  verbs! []string #1
+  apiGroups []string #2
+  resources []string #3
+  resourceNames []string #4
+NonResourceRule
+  verbs! []string #1
+  nonResourceURLs []string #2
+ExtraValue
+  items []string #1
+UserInfo
+  username string #1
+  uid string #2
+  groups []string #3
+  extra map ExtraValue #4
 ForZone
   name! string #1
 NetworkPolicyPort
@@ -250,6 +339,14 @@ SelectableField
 WebhookConversion
   clientConfig CrdWebhookClientConfig #2
   conversionReviewVersions! []string #3
+FieldSelectorAttributes
+  rawSelector string #1
+  requirements []FieldSelectorRequirement #2
+LabelSelectorAttributes
+  rawSelector string #1
+  requirements []LabelSelectorRequirement #2
+ExtraValue
+  items []string #1
 IPBlock
   cidr! string #1
   except []string #2
@@ -263,6 +360,10 @@ CrdWebhookClientConfig
   url string #3
   service CrdServiceReference #1
   caBundle bytes #2
+FieldSelectorRequirement
+  key! string #1
+  operator! string #2
+  values []string #3
 CrdServiceReference
   namespace! string #1
   name! string #2
