@@ -130,7 +130,9 @@ static void route(enum action action, int family, unsigned i) {
 static void neighbour(enum action action, int family, int flags, unsigned i) {
   struct ndmsg body = {.ndm_family = family, .ndm_ifindex = link_index, .ndm_flags = flags};
   if (action == ADD && flags != NTF_PROXY) body.ndm_state = NUD_PERMANENT;
-  struct nlmsghdr *m = action == ADD ? begin(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof body)
+  // The FDB takes `bridge fdb replace`, as this project does: its unicast entries have one destination.
+  int add_flags = NLM_F_CREATE | (family == AF_BRIDGE ? NLM_F_REPLACE : NLM_F_EXCL);
+  struct nlmsghdr *m = action == ADD ? begin(RTM_NEWNEIGH, add_flags, &body, sizeof body)
                                      : begin(RTM_DELNEIGH, 0, &body, sizeof body);
   if (family == AF_INET6) {
     unsigned char address[16];

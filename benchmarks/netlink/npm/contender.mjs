@@ -2,14 +2,16 @@
 // encode NDA_IFINDEX or strict checks, so dumps come whole and are filtered here.
 //
 //   contender.mjs PACKAGE_FOLDER GROUP COUNT DEVICE_INDEX   prints {"add","dump","delete" in seconds,"count","blocked" in ms}
+import { Buffer } from 'node:buffer'
 import { createRequire } from 'node:module'
+import { performance } from 'node:perf_hooks'
+import { longestBlock } from '../../support/event-loop.ts'
 
 const [, , folder, group, countText, deviceText] = process.argv
 const require = createRequire(`${folder}/package.json`)
 const { createRtNetlink } = require('netlink')
 
 const TABLE = 1000
-const PRIORITY = 1000
 const WARM = 2000
 /** NLM_F_CREATE | NLM_F_EXCL */
 const CREATE = { flags: 0x600 }
@@ -63,21 +65,6 @@ const groups = {
   neigh6: () => neighbours(AF_INET6, ipv6),
 }
 
-/** Longest time the event loop did not come round, in ms, while `work` ran. */
-async function blocked(work) {
-  let last = performance.now()
-  let longest = 0
-  const timer = setInterval(() => {
-    const now = performance.now()
-    longest = Math.max(longest, now - last - 1)
-    last = now
-  }, 1)
-  await work()
-  longest = Math.max(longest, performance.now() - last - 1)
-  clearInterval(timer)
-  return longest
-}
-
 const { add, remove, dump } = groups[group]()
 const count = Number(countText)
 const all = async (change, n) => {
@@ -93,10 +80,12 @@ let found = 0
 const times = [performance.now()]
 const stalls = []
 for (const phase of [() => all(add, count), async () => (found = (await dump()) - before), () => all(remove, count)]) {
-  stalls.push(await blocked(phase))
+  stalls.push(await longestBlock(phase))
   times.push(performance.now())
 }
 const [a, b, c, d] = times
 const seconds = { add: (b - a) / 1000, dump: (c - b) / 1000, delete: (d - c) / 1000 }
-console.log(JSON.stringify({ ...seconds, count: found, blocked: { add: stalls[0], dump: stalls[1], delete: stalls[2] } }))
+console.log(
+  JSON.stringify({ ...seconds, count: found, blocked: { add: stalls[0], dump: stalls[1], delete: stalls[2] } }),
+)
 process.exit(0)

@@ -1,0 +1,206 @@
+// This project as a contender, in three shapes:
+//   packed    RequestBatches filled beforehand, and dumps as packed records: the cost of addon and kernel
+//   objects   apply() of plain objects, and dumps as objects: what most callers write, packing included
+//   calls     run() for every object, all at once: a promise each
+//
+//   ours.ts SHAPE GROUP COUNT DEVICE_INDEX [PEER_PID]   prints a Sample
+import { formatPrefix } from '../../lib/ip/index.ts'
+import * as nl from '../../lib/netlink/index.ts'
+import { longestBlock } from '../support/event-loop.ts'
+import { LINK_GROUP, PRIORITY, TABLE, type GroupName, type Phase, type Sample } from './groups.ts'
+
+type Shape = 'packed' | 'objects' | 'calls'
+const [, , shapeText, groupText, countText, deviceText, peerPid] = process.argv
+const shape = shapeText as Shape
+const group = groupText as GroupName
+const count = Number(countText)
+const device = Number(deviceText)
+/** Rounds before the counted one: this project's programs run for weeks, so the compiled code is what counts. */
+const WARM = 2000
+const SCOPE_LINK = 253
+const RTPROT_STATIC = 4
+
+const namespace = nl.NetworkNamespace.current()
+const socket = nl.RouteSocket.open(namespace)
+const peerNamespace = peerPid === undefined ? null : nl.NetworkNamespace.open(`/proc/${peerPid}/ns/net`)
+const peerSocket = peerNamespace === null ? null : nl.RouteSocket.open(peerNamespace)
+
+const ipv4 = (i: number): number => 0x0a000001 + i
+const ipv6 = (i: number): bigint => (0xfdn << 120n) + BigInt(i + 1)
+const mac = (i: number): number => 0x020000000000 + i + 1
+
+/** Words of a record, and how many records a dump holds. */
+const records = (words: Uint32Array, size: number): number => words.length / size
+
+interface Operations {
+  readonly add: (i: number) => nl.Request
+  readonly remove: (i: number) => nl.Request
+  readonly flat: () => Promise<number>
+  readonly list: () => Promise<readonly unknown[]>
+  /** Reversed order of adding. */
+  readonly descending?: boolean
+}
+
+function routes(six: boolean): Operations {
+  const dst = (i: number) => (six ? { address: ipv6(i), length: 128 } : { address: ipv4(i), length: 32 })
+  const base = { table: TABLE, oif: device }
+  const created = { ...base, protocol: RTPROT_STATIC, scope: six ? 0 : SCOPE_LINK }
+  const filter = { family: six ? 6 : 4, table: TABLE } as const
+  return {
+    add: (i) => nl.request.routeAdd({ dst: dst(i), ...created }),
+    remove: (i) => nl.request.routeDelete({ dst: dst(i), ...base }),
+    flat: async () => records(await socket.routesFlat(filter), nl.RouteLayout.Words),
+    list: () => socket.routes(filter),
+  }
+}
+
+function neighbours(six: boolean, proxy: boolean): Operations {
+  const dst = (i: number) => (six ? ipv6(i) : ipv4(i))
+  const key = proxy ? { index: device, flags: nl.NTF_PROXY } : { index: device }
+  const filter = { family: six ? 6 : 4, index: device, proxy } as const
+  return {
+    add: (i) => nl.request.neighAdd(proxy ? { ...key, dst: dst(i) } : { ...key, dst: dst(i), mac: mac(i) }),
+    remove: (i) => nl.request.neighDelete({ ...key, dst: dst(i) }),
+    flat: async () => records(await socket.neighboursFlat(filter), nl.NeighLayout.Words),
+    list: () => socket.neighbours(filter),
+  }
+}
+
+function fdb(): Operations {
+  const value = (i: number): nl.FdbSpec => ({ index: device, mac: mac(i), dst: 0xac100001 + i })
+  return {
+    add: (i) => nl.request.fdbReplace(value(i)),
+    remove: (i) => nl.request.fdbDelete(value(i)),
+    flat: async () => records(await socket.fdbFlat(device), nl.NeighLayout.Words),
+    list: () => socket.fdb(device),
+  }
+}
+
+function rules(descending: boolean): Operations {
+  const value = (i: number): nl.RuleSpec => ({
+    family: 4,
+    src: { address: ipv4(i), length: 32 },
+    priority: PRIORITY + i,
+    table: TABLE,
+  })
+  return {
+    add: (i) => (descending ? nl.request.ruleAddUnchecked(value(i)) : nl.request.ruleAdd(value(i))),
+    remove: (i) => nl.request.ruleDelete(value(i)),
+    flat: async () => records(await socket.rulesFlat(4), nl.RuleLayout.Words),
+    list: () => socket.rules(4),
+    descending,
+  }
+}
+
+function links(): Operations {
+  if (peerNamespace === null) throw new Error('the links group needs a peer process')
+  return {
+    add: (i) =>
+      nl.request.linkAdd({
+        kind: 'veth',
+        name: `h${i}`,
+        up: true,
+        group: LINK_GROUP,
+        peer: { name: `p${i}`, namespace: peerNamespace },
+      }),
+    remove: () => nl.request.linkDelete({ group: LINK_GROUP }),
+    flat: async () => (await socket.links()).length,
+    list: () => socket.links(),
+  }
+}
+
+const GROUPS: Readonly<Record<GroupName, () => Operations>> = {
+  routes4: () => routes(false),
+  routes6: () => routes(true),
+  fdb,
+  neigh4: () => neighbours(false, false),
+  neigh6: () => neighbours(true, false),
+  proxy4: () => neighbours(false, true),
+  proxy6: () => neighbours(true, true),
+  rules: () => rules(false),
+  'rules-descending': () => rules(true),
+  links,
+}
+const operations = GROUPS[group]()
+
+function fail(errors: readonly (nl.NetlinkError | nl.BatchRefusal | null)[]): void {
+  const bad = errors.find((error) => error !== null)
+  if (bad)
+    throw bad instanceof Error ? bad : new Error(`request ${bad.position} refused: errno ${bad.errno} ${bad.extack}`)
+}
+
+/** What sending the requests takes in the shape measured; making them is outside. */
+function sender(requests: readonly nl.Request[], to = socket): () => Promise<void> {
+  if (shape === 'packed') {
+    const batch = new nl.RequestBatch(requests.length)
+    for (const request of requests) batch.add(request)
+    return async () => fail(await to.applyPacked(batch))
+  }
+  if (shape === 'objects') return async () => fail(await to.apply(requests))
+  return async () => void (await Promise.all(requests.map((request) => to.run(request))))
+}
+
+function changes(n: number): { add: () => Promise<void>; remove: () => Promise<void> } {
+  const order = Array.from({ length: n }, (_, i) => i)
+  const adds = (operations.descending ? [...order].reverse() : order).map(operations.add)
+  const removes = (group === 'links' ? [0] : order).map(operations.remove)
+  const add = sender(adds)
+  const raise =
+    peerSocket === null
+      ? null
+      : sender(
+          order.map((i) => nl.request.linkSet(`p${i}`, { up: true })),
+          peerSocket,
+        )
+  return {
+    add: async () => {
+      await add()
+      await raise?.()
+    },
+    remove: sender(removes),
+  }
+}
+
+const dump = async (): Promise<number> =>
+  shape === 'packed' ? await operations.flat() : (await operations.list()).length
+const texts = async (): Promise<number> => {
+  let length = 0
+  for (const route of (await operations.list()) as readonly nl.Route[]) length += formatPrefix(route.dst).length
+  return length
+}
+
+const before = await dump()
+const small = Math.min(count, group === 'links' ? 4 : WARM)
+for (let round = 0; round < (group === 'links' ? 1 : 3); round++) {
+  const warm = changes(small)
+  await warm.add()
+  await dump()
+  if (shape === 'objects' && group.startsWith('routes')) await texts()
+  await warm.remove()
+}
+
+const measured = changes(count)
+let found = 0
+const phases: [Phase, () => Promise<unknown>][] = [
+  ['add', measured.add],
+  ['dump', async () => (found = (await dump()) - before)],
+  ['delete', measured.remove],
+]
+if (shape === 'objects' && group.startsWith('routes')) phases.splice(2, 0, ['text', texts])
+const seconds: Partial<Record<Phase, number>> = {}
+const blocked: Partial<Record<Phase, number>> = {}
+for (const [phase, work] of phases) {
+  // The event loop turns once before each, so that no phase pays for the one before.
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  const started = performance.now()
+  blocked[phase] = await longestBlock(async () => {
+    await work()
+    seconds[phase] = (performance.now() - started) / 1000
+  })
+}
+const sample: Sample = { seconds, count: found, blocked }
+console.log(JSON.stringify(sample))
+socket.close()
+peerSocket?.close()
+peerNamespace?.close()
+namespace.close()

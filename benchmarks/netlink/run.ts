@@ -1,0 +1,185 @@
+// rtnetlink from TypeScript against the limit (C), iproute2, Go, Python and npm: see README.md.
+//
+//   node --import tsx benchmarks/netlink/run.ts [--quick] [--only routes4,fdb] [--contenders 'C limit,iproute2 -batch']
+//                                               [--repetitions N] [--count N] [--no-write]
+//
+// Outside it builds and installs the contenders, then starts itself again in fresh namespaces, where everything else
+// happens. In every repetition all contenders run once, in shuffled order.
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { machine } from '../support/report.ts'
+import { requireFreshNamespace, restartInSandbox, startedInSandbox } from '../support/sandbox.ts'
+import { shuffled } from '../support/statistics.ts'
+import { contenders, countObjects, type Contender, type Place } from './contenders.ts'
+import { GROUPS, LIMIT, type Group, type Sample } from './groups.ts'
+import { prepare, type Prepared } from './prepare.ts'
+import { markdownReport, textReport, verdicts, type Measured } from './results.ts'
+
+const execute = promisify(execFile)
+const PREPARED = 'HYBRIDNET_BENCHMARK_PREPARED'
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    contenders: { type: 'string' },
+    repetitions: { type: 'string' },
+    count: { type: 'string' },
+    'no-write': { type: 'boolean', default: false },
+  },
+})
+
+if (!startedInSandbox()) {
+  console.log('preparing contenders ...')
+  await restartInSandbox({ [PREPARED]: JSON.stringify(await prepare()) })
+}
+requireFreshNamespace()
+
+const prepared = JSON.parse(process.env[PREPARED] ?? '') as Prepared
+const repetitions = Number(values.repetitions ?? (values.quick ? 2 : 5))
+const folder = mkdtempSync(join(tmpdir(), 'hybridnet-benchmark-'))
+
+function chosenGroups(): { group: Group; count: number }[] {
+  const names = values.only?.split(',') ?? GROUPS.map((group) => group.name)
+  const unknown = names.filter((name) => !GROUPS.some((group) => group.name === name))
+  if (unknown.length > 0) {
+    throw new Error(`--only ${unknown.join(',')}: expected some of ${GROUPS.map((group) => group.name).join(',')}`)
+  }
+  return GROUPS.filter((group) => names.includes(group.name)).flatMap((group) => {
+    const counts = values.count !== undefined ? [Number(values.count)] : values.quick ? [group.quick] : group.counts
+    return counts.map((count) => ({ group, count }))
+  })
+}
+
+function chosenContenders(): Contender[] {
+  const all = contenders(prepared)
+  const names = values.contenders?.split(',').map((name) => name.trim())
+  return names === undefined ? all : all.filter(({ name }) => name === LIMIT || names.includes(name))
+}
+
+const ip = (...args: string[]): Promise<unknown> => execute('ip', args)
+
+/** Fresh devices for a group: a veth pair and a VXLAN device. */
+async function makeDevices(): Promise<void> {
+  await ip('link', 'set', 'lo', 'up')
+  await ip('link', 'add', 'b0', 'type', 'veth', 'peer', 'name', 'b1')
+  await ip('link', 'set', 'b1', 'up')
+  await ip('link', 'set', 'b0', 'up')
+  await ip(
+    'link',
+    'add',
+    'vx0',
+    'type',
+    'vxlan',
+    'id',
+    '9',
+    'dstport',
+    '8472',
+    'local',
+    '192.0.2.1',
+    'dev',
+    'b0',
+    'nolearning',
+  )
+  await ip('link', 'set', 'vx0', 'up')
+}
+
+async function removeDevices(): Promise<void> {
+  await ip('link', 'del', 'vx0')
+  await ip('link', 'del', 'b0')
+}
+
+/** A process holding another network namespace, for the peers of veths. It dies with this sandbox at the latest. */
+async function startPeer(): Promise<ChildProcess> {
+  const child = spawn('unshare', ['--net', 'sleep', 'infinity'], { stdio: 'ignore' })
+  const own = readlinkSync('/proc/self/ns/net')
+  for (let waited = 0; waited < 5000; waited += 10) {
+    await sleep(10)
+    if (child.exitCode !== null) break
+    if (readlinkSync(`/proc/${child.pid}/ns/net`) !== own) return child
+  }
+  throw new Error('no second network namespace after 5 s')
+}
+
+async function once(contender: Contender, group: Group, count: number, place: Place): Promise<Sample> {
+  const before = await countObjects(prepared, group.name, place.device)
+  const sample = await contender.run(group.name, count, place)
+  const after = await countObjects(prepared, group.name, place.device)
+  // Multicast neighbours come and go by themselves on IPv6 devices.
+  const exact = group.name !== 'neigh6'
+  if (sample.count !== null && (exact ? sample.count !== count : sample.count < count)) {
+    throw new Error(`${contender.name} found ${sample.count} objects in its dump, expected ${count}`)
+  }
+  if (exact && after !== before) throw new Error(`${contender.name} left ${after - before} objects behind`)
+  return sample
+}
+
+async function measure(group: Group, count: number, list: readonly Contender[], peerPid: number): Promise<Measured> {
+  await makeDevices()
+  const { stdout } = await execute('ip', ['-o', 'link', 'show', group.device])
+  const place: Place = { device: group.device, deviceIndex: Number.parseInt(stdout, 10), peerPid, folder }
+  const taking = list.filter(({ groups }) => groups === undefined || groups.includes(group.name))
+  const samples = new Map<string, (Sample | null)[]>(taking.map(({ name }) => [name, []]))
+  for (let repetition = 0; repetition < repetitions; repetition++) {
+    for (const contender of shuffled(taking)) {
+      const waits = repetition > 0 && contender.patience !== undefined && count > contender.patience
+      process.stderr.write(`\r\x1b[K${group.name} ${count}, repetition ${repetition + 1}: ${contender.name}`)
+      samples.get(contender.name)?.push(waits ? null : await once(contender, group, count, place))
+    }
+  }
+  process.stderr.write('\r\x1b[K')
+  await removeDevices()
+  return { group, count, samples }
+}
+
+const started = Date.now()
+const list = chosenContenders()
+const versions = {
+  iproute2: prepared.iproute ?? 'missing',
+  'Go vishvananda/netlink': prepared.go?.version ?? 'missing',
+  pyroute2: prepared.python?.version ?? 'missing',
+  'npm netlink': prepared.npm?.version ?? 'missing',
+}
+console.log(`${repetitions} repetitions in shuffled order: ${list.map(({ name }) => name).join(', ')}`)
+const peer = await startPeer()
+const all: Measured[] = []
+try {
+  for (const { group, count } of chosenGroups()) {
+    const measured = await measure(group, count, list, peer.pid ?? 0)
+    all.push(measured)
+    console.log(textReport(measured))
+  }
+} finally {
+  peer.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+}
+
+const judged = verdicts(all)
+const missed = judged.filter((verdict) => !verdict.met)
+console.log(
+  `\ntargets: ${judged.length - missed.length} of ${judged.length} met, ${Math.round((Date.now() - started) / 1000)} s`,
+)
+for (const { group, count, what, wanted, measured } of missed) {
+  console.log(`  not met: ${group} ${count} ${what}: ${measured.toFixed(2)}, wanted ${wanted}`)
+}
+
+if (!values['no-write']) {
+  const results = join(import.meta.dirname, 'results')
+  mkdirSync(results, { recursive: true })
+  const name = values.quick ? 'quick' : 'latest'
+  const facts = { date: new Date(started).toISOString().slice(0, 10), ...machine(), ...versions }
+  const groups = all.map(({ group, count, samples }) => ({
+    group: group.name,
+    count,
+    samples: Object.fromEntries(samples),
+  }))
+  writeFileSync(
+    join(results, `${name}.json`),
+    `${JSON.stringify({ facts, repetitions, groups, targets: judged }, null, 1)}\n`,
+  )
+  writeFileSync(join(results, `${name}.md`), markdownReport(all, facts))
+}
