@@ -1,0 +1,141 @@
+// Carries out a plan: each stage in one batch, each operation with its own result.
+//
+// A refused operation costs only itself, with one exception: a rule is not added while a route of its table is refused,
+// because it would steer traffic into a table that is not ready. Nothing is retried here; the engine does that.
+import {
+  isAlreadyExists,
+  isNotFound,
+  sysctlWriteAll,
+  type NetworkNamespace,
+  type Request,
+  type RouteSocket,
+} from '../netlink/index.ts'
+import type { KernelState } from './mirror/state.ts'
+import type { Operation } from './operation.ts'
+import type { Stage } from './plan.ts'
+import { assume, requestsOf } from './requests.ts'
+
+export interface OperationResult {
+  readonly operation: Operation
+  /** null: the kernel is now as wanted. */
+  readonly error: Error | null
+  /** Whether the kernel was asked at all. */
+  readonly sent: boolean
+}
+
+export interface ApplyTarget {
+  readonly socket: RouteSocket
+  readonly namespace: NetworkNamespace
+  readonly state: KernelState
+  /** Tables (by `family table`) whose routes are known to fail. */
+  readonly unfilled: ReadonlySet<string>
+}
+
+/** From so many rules on, additions skip the kernel's search for an equal rule (perf-anchors §6). */
+const MANY_RULES = 64
+
+/** Carries out the stages in order. Never throws for a refused operation; throws when the socket itself is gone. */
+export async function applyPlan(stages: readonly Stage[], target: ApplyTarget): Promise<OperationResult[]> {
+  const results: OperationResult[] = []
+  const unfilled = new Set(target.unfilled)
+  for (const { name, operations } of stages) {
+    const stageResults =
+      name === 'settings' || name === 'device settings'
+        ? await applySettings(operations, target)
+        : await applyRequests(operations, target, unfilled)
+    for (const result of stageResults) {
+      const { record } = result.operation
+      if (result.error !== null && record.kind === 'route') unfilled.add(`${record.family} ${record.table}`)
+    }
+    results.push(...stageResults)
+  }
+  return results
+}
+
+/** Equivalent to: `sysctl -w PATH=VALUE ...` */
+async function applySettings(operations: readonly Operation[], target: ApplyTarget): Promise<OperationResult[]> {
+  const settings = operations.flatMap(({ record }) => (record.kind === 'sysctl' ? [record] : []))
+  const errors = await sysctlWriteAll(target.namespace, settings)
+  return operations.map((operation, i) => {
+    const record = settings[i]
+    const error = errors[i] ?? null
+    if (record === undefined) return { operation, error, sent: true }
+    if (error === null) target.state.sysctls.set(record.path, record.value)
+    else if (isNotFound(error)) target.state.sysctls.set(record.path, null)
+    else target.state.sysctls.delete(record.path)
+    return { operation, error: error !== null && isNotFound(error) && record.optional ? null : error, sent: true }
+  })
+}
+
+async function applyRequests(
+  operations: readonly Operation[],
+  target: ApplyTarget,
+  unfilled: ReadonlySet<string>,
+): Promise<OperationResult[]> {
+  const { socket, state } = target
+  const results: OperationResult[] = []
+  const requests: Request[] = []
+  /** Operation of each request. */
+  const owners: number[] = []
+  const excl = operations.length < MANY_RULES
+  for (const operation of operations) {
+    const { record } = operation
+    if (record.kind === 'rule' && operation.action === 'add' && unfilled.has(`${record.family} ${record.table}`)) {
+      results.push({ operation, error: new Error(`table ${record.table} is not filled yet`), sent: false })
+      continue
+    }
+    try {
+      const own = requestsOf(operation, state, excl)
+      assume(operation, state)
+      requests.push(...own)
+      for (let i = 0; i < own.length; i++) owners.push(results.length)
+      results.push({ operation, error: null, sent: true })
+    } catch (error) {
+      results.push({ operation, error: error instanceof Error ? error : new Error(String(error)), sent: false })
+    }
+  }
+  const errors = requests.length === 0 ? [] : await socket.apply(requests)
+  errors.forEach((error, i) => {
+    const result = results[owners[i] ?? -1]
+    const request = requests[i]
+    if (error === null || result === undefined || request === undefined) return
+    if (isHarmless(error, request)) return
+    results[owners[i] as number] = { operation: result.operation, error, sent: true }
+  })
+  await readBackLinks(results, target)
+  return results
+}
+
+/** Already there, or already gone: by us a moment ago, or by somebody who did our work. */
+function isHarmless(error: Error, request: Request): boolean {
+  switch (request.object) {
+    case 'linkDelete':
+      return isNotFound(error)
+    case 'link':
+    case 'linkSet':
+      return false
+    case 'addr':
+    case 'route':
+    case 'rule':
+    case 'neigh':
+    case 'fdb':
+      return isDeletion(request) ? isNotFound(error) : isAlreadyExists(error)
+  }
+}
+
+function isDeletion(request: Request): boolean {
+  // RTM_DEL* messages are the odd ones of each quadruple: NEW 16, DEL 17, GET 18, SET 19, ...
+  return request.type % 4 === 1
+}
+
+/** Devices are read back rather than assumed: the kernel chooses index and flags. */
+async function readBackLinks(results: readonly OperationResult[], { socket, state }: ApplyTarget): Promise<void> {
+  for (const { operation } of results) {
+    if (operation.record.kind !== 'link') continue
+    const { name } = operation.record
+    const before = state.link(name)
+    const now = await socket.link(name)
+    if (before !== undefined && before.index !== now?.index) state.deleteLink(before.index)
+    if (now !== null) state.setLink(now)
+  }
+}

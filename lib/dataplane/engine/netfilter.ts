@@ -1,0 +1,273 @@
+// The netfilter half: keeps our nftables tables as wanted, apart from and after the netlink half.
+//
+// Elements come as desired records; changes gather while a transaction runs and go out as one. At start, and whenever
+// somebody else may have changed something, the tables are listed once and compared: another structure is replaced whole,
+// other elements are corrected, equality writes nothing. Nothing runs at rest.
+//
+// The fan-out of group frames lives in a netdev table on the VXLAN device where the kernel has egress hooks (5.16), else
+// in a prio qdisc with a pedit filter; which one is probed once.
+import type { Logger } from '../../telemetry/log.ts'
+import {
+  applyTransaction,
+  checkTransaction,
+  elementChanges,
+  listTable,
+  removeTable,
+  replaceTable,
+  structureDifference,
+  type NftOptions,
+  type TableDefinition,
+  type Transaction,
+} from '../../nft/index.ts'
+import { fanOutTable, MAIN_TABLE } from '../desired/netfilter.ts'
+import type { ElementRecord } from '../state.ts'
+import { replaceTcFanOut } from './tc.ts'
+
+export interface NetfilterStatus {
+  readonly inSync: boolean
+  /** Transactions applied since start. */
+  readonly transactions: number
+  /** How group frames are rewritten; null before the probe. */
+  readonly fanOut: 'nft' | 'tc' | null
+  readonly error: string | null
+}
+
+export interface NetfilterOptions {
+  readonly nft: NftOptions
+  readonly log: Logger
+  /** Called when something changed for those who wait. */
+  readonly onProgress: () => void
+}
+
+const RETRY_FIRST_MS = 200
+const RETRY_LONGEST_MS = 30_000
+
+export class Netfilter {
+  readonly #options: NetfilterOptions
+  readonly #wanted = new Map<string, Set<string>>()
+  /** Elements whose wish changed since the last transaction, by set. */
+  #changed = new Map<string, Set<string>>()
+  /** Elements in the kernel; null when the table has to be listed first. */
+  #actual: Map<string, Set<string>> | null = null
+  /** VXLAN device that should have a fan-out, null for none. */
+  #vxlan: string | null = null
+  #vxlanIndex = 0
+  #fanOutDoubted = false
+  /** Device whose fan-out is known to stand; undefined: to be listed first. */
+  #fannedOut: string | null | undefined = undefined
+  #mode: 'nft' | 'tc' | null = null
+  #running: Promise<void> | null = null
+  #again = false
+  #doubted = true
+  #stopped = false
+  #started = false
+  #retry: NodeJS.Timeout | null = null
+  #failures = 0
+  #error: string | null = null
+  #transactions = 0
+
+  constructor(options: NetfilterOptions) {
+    this.#options = options
+  }
+
+  get status(): NetfilterStatus {
+    return {
+      inSync: this.#started && this.#running === null && this.#retry === null && !this.#doubted,
+      transactions: this.#transactions,
+      fanOut: this.#mode,
+      error: this.#error,
+    }
+  }
+
+  /** Records the wish; `sync` carries it out. */
+  want(element: ElementRecord): void {
+    this.#note(element)
+    const set = this.#wanted.get(element.set)
+    if (set === undefined) this.#wanted.set(element.set, new Set([element.value]))
+    else set.add(element.value)
+  }
+
+  unwant(element: ElementRecord): void {
+    this.#note(element)
+    this.#wanted.get(element.set)?.delete(element.value)
+  }
+
+  #note({ set, value }: ElementRecord): void {
+    const changed = this.#changed.get(set)
+    if (changed === undefined) this.#changed.set(set, new Set([value]))
+    else changed.add(value)
+  }
+
+  /** The device whose group frames are to be rewritten; another index is another device, with nothing attached. */
+  setFanOut(vxlan: string | null, index: number): void {
+    if (vxlan === this.#vxlan && index === this.#vxlanIndex) return
+    if (index !== this.#vxlanIndex) this.#fanOutDoubted = true
+    this.#vxlan = vxlan
+    this.#vxlanIndex = index
+    this.sync()
+  }
+
+  /** Whether the kernel is known to hold the element. */
+  has(element: Pick<ElementRecord, 'set' | 'value'>): boolean {
+    return this.#actual?.get(element.set)?.has(element.value) === true
+  }
+
+  /** The tables may have been changed by somebody else, or with the VXLAN device: list them before the next change. */
+  doubt(): void {
+    this.#doubted = true
+    this.sync()
+  }
+
+  /** Brings the kernel to what is wanted, now or, when a transaction runs, right after it. */
+  sync(): void {
+    if (this.#stopped || !this.#started) return
+    if (this.#running !== null) {
+      this.#again = true
+      return
+    }
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#retry = null
+    this.#running = this.#loop()
+  }
+
+  start(): void {
+    this.#started = true
+    this.sync()
+  }
+
+  /** Waits for the transaction in progress. The tables stay. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#retry = null
+    await this.#running
+  }
+
+  /** Resolves when no transaction runs. */
+  async idle(): Promise<void> {
+    while (this.#running !== null) await this.#running
+  }
+
+  async #loop(): Promise<void> {
+    // Those who ask in this turn of the event loop are served by the first transaction.
+    await Promise.resolve()
+    try {
+      do {
+        this.#again = false
+        if (this.#doubted) {
+          this.#doubted = false
+          this.#actual = null
+          this.#fanOutDoubted = true
+        }
+        if (this.#fanOutDoubted) {
+          this.#fanOutDoubted = false
+          this.#fannedOut = undefined
+        }
+        await this.#syncMain()
+        await this.#syncFanOut()
+      } while (this.#wantsAnother())
+      this.#failures = 0
+      this.#error = null
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#running = null
+    }
+    this.#options.onProgress()
+  }
+
+  #wantsAnother(): boolean {
+    return this.#again && !this.#stopped
+  }
+
+  #fail(error: unknown): void {
+    this.#doubted = true
+    this.#error = error instanceof Error ? error.message : String(error)
+    if (this.#failures === 0) this.#options.log.error({ err: error }, 'nftables change failed; retrying')
+    const delay = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#failures++)
+    if (this.#stopped) return
+    this.#retry = setTimeout(() => {
+      this.#retry = null
+      this.sync()
+    }, delay)
+  }
+
+  async #syncMain(): Promise<void> {
+    const actual = this.#actual
+    if (actual === null) return this.#compareMain()
+    const changed = this.#changed
+    if (changed.size === 0) return
+    this.#changed = new Map()
+    // Only what changed: of an exact set those elements, of an interval set, which is rewritten whole, everything.
+    const current = new Map<string, Set<string>>()
+    const wanted = new Map<string, Set<string>>()
+    for (const { name, interval } of MAIN_TABLE.sets) {
+      const touched = changed.get(name)
+      if (touched === undefined) continue
+      const pick = (from: ReadonlySet<string> | undefined): Set<string> =>
+        new Set(interval ? from : [...touched].filter((value) => from?.has(value) === true))
+      current.set(name, pick(actual.get(name)))
+      wanted.set(name, pick(this.#wanted.get(name)))
+    }
+    await this.#apply(elementChanges(MAIN_TABLE, current, wanted))
+    for (const [name, elements] of wanted) {
+      const known = actual.get(name) ?? new Set()
+      for (const value of current.get(name) ?? []) known.delete(value)
+      for (const value of elements) known.add(value)
+      actual.set(name, known)
+    }
+  }
+
+  /** Lists the table and corrects it. */
+  async #compareMain(): Promise<void> {
+    const listing = await listTable(this.#options.nft, MAIN_TABLE)
+    const difference = listing === null ? 'missing' : structureDifference(MAIN_TABLE, listing)
+    this.#changed = new Map()
+    const wanted = this.#copyWanted()
+    if (listing === null || difference !== null) {
+      this.#options.log.info({ operation: 'nft', why: difference }, 'writing table inet hybridnet')
+      await this.#apply(replaceTable(MAIN_TABLE, wanted))
+    } else {
+      const current = new Map([...listing.sets].map(([name, set]) => [name, set.elements]))
+      await this.#apply(elementChanges(MAIN_TABLE, current, wanted))
+    }
+    this.#actual = wanted
+  }
+
+  async #syncFanOut(): Promise<void> {
+    const vxlan = this.#vxlan
+    if (this.#fannedOut === vxlan && vxlan !== null) return
+    if (vxlan === null) {
+      // An overlay network that is gone took its device along; its table would wait for a device of that name.
+      if (this.#fannedOut === null) return
+      const listing = await listTable(this.#options.nft, FAN_OUT_NAME)
+      if (listing !== null) await this.#apply(removeTable(FAN_OUT_NAME))
+      this.#fannedOut = null
+      return
+    }
+    const table = fanOutTable(vxlan)
+    this.#mode ??= (await checkTransaction(this.#options.nft, replaceTable(table, new Map()))) ? 'nft' : 'tc'
+    if (this.#mode === 'tc') {
+      await replaceTcFanOut(this.#options.nft.namespace, vxlan)
+      this.#fannedOut = vxlan
+      return
+    }
+    const listing = await listTable(this.#options.nft, table)
+    if (listing === null || structureDifference(table, listing) !== null) {
+      await this.#apply(replaceTable(table, new Map()))
+    }
+    this.#fannedOut = vxlan
+  }
+
+  #copyWanted(): Map<string, Set<string>> {
+    return new Map([...this.#wanted].map(([name, elements]) => [name, new Set(elements)]))
+  }
+
+  async #apply(transaction: Transaction): Promise<void> {
+    if (transaction.length === 0) return
+    await applyTransaction(this.#options.nft, transaction)
+    this.#transactions++
+  }
+}
+
+const FAN_OUT_NAME: TableDefinition = { family: 'netdev', name: 'hybridnet', sets: [], chains: [] }
