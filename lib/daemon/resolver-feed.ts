@@ -17,6 +17,9 @@ export interface RemotePodPlaces {
   onNodes(nodes: ReadonlySet<string>): Iterable<[IPAddress, string]>
 }
 
+/** Addresses brought into the table in one turn of the event loop: some two milliseconds. */
+const PORTION = 4096
+
 export interface ResolverFeedOptions {
   readonly nodeName: string
   readonly table: ResolverTable
@@ -80,7 +83,7 @@ export class ResolverFeed {
     this.#scheduled ??= setImmediate(() => this.flush())
   }
 
-  /** Bring the table up to date now. */
+  /** Bring the table up to date now, at most a portion of it; the rest follows in the next turns of the event loop. */
   flush(): void {
     this.stop()
     if (this.#dirtyNodes.size > 0) {
@@ -88,13 +91,16 @@ export class ResolverFeed {
     }
     const set: (readonly [IPAddress, number])[] = []
     const gone: IPAddress[] = []
+    let left = PORTION
     for (const address of this.#dirtyPods) {
+      if (left-- === 0) break
+      this.#dirtyPods.delete(address)
       const mac = this.macOf(address)
       if (mac === null) gone.push(address)
       else set.push([address, mac])
     }
     this.#dirtyNodes.clear()
-    this.#dirtyPods.clear()
+    if (this.#dirtyPods.size > 0) this.#schedule()
     if (gone.length > 0) this.#options.table.delete(gone)
     if (set.length === 0) return
     this.#options.table.set(set)

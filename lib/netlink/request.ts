@@ -91,6 +91,8 @@ export const request = {
   neighAdd: (value: NeighSpec): Request => ({ type: RTM_NEWNEIGH, flags: CREATE, object: 'neigh', value }),
   /** Equivalent to: `ip neigh replace ...`. */
   neighReplace: (value: NeighSpec): Request => ({ type: RTM_NEWNEIGH, flags: REPLACE, object: 'neigh', value }),
+  /** Equivalent to: `ip neigh change ADDRESS lladdr MAC dev LINK`; ENOENT when there is none. */
+  neighChange: (value: NeighSpec): Request => ({ type: RTM_NEWNEIGH, flags: NLM_F_REPLACE, object: 'neigh', value }),
   /** Equivalent to: `ip neigh delete [proxy] DST dev INDEX`; ENOENT when it is not there. */
   neighDelete: (value: NeighSpec): Request => ({ type: RTM_DELNEIGH, flags: 0, object: 'neigh', value }),
 

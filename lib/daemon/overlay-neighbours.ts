@@ -1,0 +1,88 @@
+// The neighbours the kernel holds on the VXLAN device. The resolver makes them; here they are corrected when an address moves
+// behind another MAC, and swept when they are dead. The resolver answers only when it is asked, which for a live entry
+// happens after it has aged (about ten seconds, spec/dataplane §3.6).
+import type { IPAddress } from '../ip/index.ts'
+import {
+  isNotFound,
+  NUD_FAILED,
+  NUD_REACHABLE,
+  NUD_STALE,
+  request,
+  type Request,
+  type RouteSocket,
+} from '../netlink/index.ts'
+import type { Logger } from '../telemetry/log.ts'
+
+/** With more entries than this, a dump is cheaper than asking for each. */
+const DUMP_ABOVE = 64
+
+export class OverlayNeighbours {
+  readonly #socket: RouteSocket
+  readonly #log: Logger
+  readonly #sweeping: NodeJS.Timeout | null
+  #link = 0
+
+  /** @param sweepMs between sweeps, 0 for none */
+  constructor(socket: RouteSocket, log: Logger, sweepMs: number) {
+    this.#socket = socket
+    this.#log = log
+    this.#sweeping = sweepMs > 0 ? setInterval(() => void this.sweep(), sweepMs).unref() : null
+  }
+
+  /** Index of the VXLAN device, 0 for none. */
+  setLink(index: number): void {
+    this.#link = index
+  }
+
+  stop(): void {
+    if (this.#sweeping !== null) clearInterval(this.#sweeping)
+  }
+
+  /**
+   * Give existing neighbours of these addresses their new MAC; addresses without one are left alone. Of many entries (a
+   * start, a node that changed) those that concern the kernel are found by one dump of the device's neighbours.
+   *
+   * Equivalent to: `ip neigh change ADDRESS lladdr MAC dev LINK nud reachable`
+   */
+  async push(entries: readonly (readonly [IPAddress, number])[]): Promise<void> {
+    const index = this.#link
+    if (index === 0) return
+    await this.#carryOut('neigh change', async () => {
+      const wanted = entries.length > DUMP_ABOVE ? await this.#stale(index, new Map(entries)) : entries
+      return wanted.map(([dst, mac]) => request.neighChange({ index, dst, mac, state: NUD_REACHABLE }))
+    })
+  }
+
+  /**
+   * Delete what has failed or gone stale.
+   *
+   * Equivalent to: `ip neigh flush dev LINK nud stale; ip neigh flush dev LINK nud failed`
+   */
+  async sweep(): Promise<void> {
+    const index = this.#link
+    if (index === 0) return
+    await this.#carryOut('neigh flush', async () => {
+      const neighbours = await this.#socket.neighbours({ index })
+      const dead = neighbours.filter(({ state }) => state === NUD_STALE || state === NUD_FAILED)
+      return dead.map(({ dst }) => request.neighDelete({ index, dst }))
+    })
+  }
+
+  async #carryOut(operation: string, requests: () => Promise<Request[]>): Promise<void> {
+    try {
+      const failure = (await this.#socket.apply(await requests())).find((error) => error !== null && !isNotFound(error))
+      if (failure) throw failure
+    } catch (error) {
+      this.#log.warn({ err: error, operation }, 'neighbours on the overlay keep their state until they age')
+    }
+  }
+
+  async #stale(index: number, wanted: ReadonlyMap<IPAddress, number>): Promise<(readonly [IPAddress, number])[]> {
+    const stale: (readonly [IPAddress, number])[] = []
+    for (const { dst, mac } of await this.#socket.neighbours({ index })) {
+      const right = dst === null ? undefined : wanted.get(dst)
+      if (dst !== null && right !== undefined && mac !== null && mac !== right) stale.push([dst, right])
+    }
+    return stale
+  }
+}
