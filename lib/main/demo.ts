@@ -13,6 +13,8 @@ import {
   echoPort,
   isSupervised,
   launch,
+  logTails,
+  openLog,
   overlayEnvironment,
   startCluster,
   startedAt,
@@ -88,7 +90,7 @@ class Demo {
       nodes: this.#values.nodes,
       directory,
       environment: overlayEnvironment,
-      log: createLogger({ name: 'demo', level: this.#values['log-level'], fd: 2 }),
+      log: createLogger({ name: 'demo', level: this.#values['log-level'], fd: openLog(directory, 'standalone') }),
       onProgress: (text) => this.#say(text),
     })
     try {
@@ -101,6 +103,7 @@ class Demo {
     } catch (error) {
       // Told to stop in the middle: whatever fails then is a consequence.
       if (signal.aborted) return 130
+      process.stderr.write(`\n${logTails(directory)}\n`)
       throw error
     } finally {
       await cluster.stop()

@@ -12,6 +12,7 @@ import {
   launch,
   listInstances,
   listTargets,
+  openLog,
   overlayEnvironment,
   startCluster,
   supervise,
@@ -85,7 +86,7 @@ async function serve({ directory, apiPort, signal }: Supervision, values: Values
     programs: values.programs,
     directory,
     environment: overlayEnvironment,
-    log: createLogger({ name: 'standalone', level: values['log-level'], fd: 2 }),
+    log: createLogger({ name: 'standalone', level: values['log-level'], fd: openLog(directory, 'standalone') }),
     onProgress: say,
   })
   try {

@@ -22,6 +22,7 @@ import { execInNamespace, type ExecOptions, type ExecResult } from './exec.ts'
 import { Program } from './programs.ts'
 import { cniPluginPath, crdDirectory, programCommand } from './project.ts'
 import { apiSocketName } from './launcher.ts'
+import { logPath } from './logs.ts'
 import { assertSandbox, prepareSandbox } from './sandbox.ts'
 
 export interface ClusterOptions {
@@ -134,7 +135,7 @@ export class Cluster {
       host,
       directory: join(this.directory, 'nodes', name),
       binDirectory: join(this.directory, 'cni-bin'),
-      logFile: join(this.directory, 'logs', `daemon-${name}.log`),
+      logFile: logPath(this.directory, `daemon-${name}`),
       kubeconfig: this.kubeconfig,
       client: this.client,
       labels,
@@ -196,7 +197,7 @@ export class Cluster {
       name: 'manager',
       command: [...programCommand('manager'), `--kubeconfig=${this.kubeconfig}`, ...(managerFlags ?? [])],
       environment: environment ?? {},
-      logFile: join(this.directory, 'logs', 'manager.log'),
+      logFile: logPath(this.directory, 'manager'),
     })
   }
 }

@@ -6,6 +6,7 @@ export { probe, probeFrom, type ProbeResult, type ProbeTarget } from './probe.ts
 export { type ExecOptions, type ExecResult, execInNamespace } from './exec.ts'
 export { enterCommand, type Instance, listInstances } from './instances.ts'
 export { apiSocketName, launch, startedAt } from './launcher.ts'
+export { logPath, logTails, openLog } from './logs.ts'
 export { Program, type ProgramState } from './programs.ts'
 export { inSandbox, assertSandbox, prepareSandbox, sandboxCommand, sandboxEnvironment } from './sandbox.ts'
 export { isSupervised, supervise, type Supervision } from './supervisor.ts'
