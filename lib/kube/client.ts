@@ -114,7 +114,10 @@ export class KubeClient {
     const { qps, burst } = options
     const limiter = qps !== undefined && qps > 0 ? new RateLimiter(qps, burst ?? Math.max(1, 2 * qps)) : null
     const requester = new Requester({
-      transport: new Transport(source, options.userAgent ?? `hybridnet (node ${process.version})`),
+      transport: new Transport(
+        source,
+        options.userAgent ?? `hybridnet/1 (${process.platform}; node ${process.version})`,
+      ),
       limiter,
       fence: null,
       timeoutMs: options.timeoutMs ?? 30_000,

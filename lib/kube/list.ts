@@ -45,7 +45,7 @@ export interface Page<T> {
   readonly restarted: boolean
 }
 
-const acceptMetadataList = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=1,application/json'
+const acceptMetadataList = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json'
 const listTimeoutMs = 60_000
 
 interface ListEnvelope {

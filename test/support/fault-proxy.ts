@@ -55,8 +55,9 @@ export class FaultProxy {
     this.#losing = true
   }
 
-  /** Everything as it should be again; what was stalled stays lost. */
+  /** Everything as it should be again. Stalled connections end: bytes of them are missing, which TCP never does. */
   heal(): void {
+    if (this.#stalled) this.cut()
     this.#refusing = false
     this.#stalled = false
   }

@@ -332,11 +332,11 @@ test('metadata only: asks for partial metadata in lists and watches', async () =
       await watch.opened()
       assert.match(
         server.requests(`LIST ${path}`)[0]?.headers.accept ?? '',
-        /as=PartialObjectMetadataList;g=meta\.k8s\.io;v=1/,
+        /as=PartialObjectMetadataList;g=meta\.k8s\.io;v=v1,/,
       )
       assert.match(
         server.requests(`WATCH ${path}`)[0]?.headers.accept ?? '',
-        /as=PartialObjectMetadata;g=meta\.k8s\.io;v=1/,
+        /as=PartialObjectMetadata;g=meta\.k8s\.io;v=v1,/,
       )
     },
     { metadataOnly: true },
