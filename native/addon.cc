@@ -110,7 +110,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* addon = new Addon(env);
   env.SetInstanceData(addon);
   exports.Set("Socket", DefineSocket(env));
+  exports.Set("Monitor", DefineMonitor(env));
+  exports.Set("Resolver", DefineResolver(env));
+  exports.Set("PacketSocket", DefinePacketSocket(env));
   DefineJobs(env, exports);
+  DefineNetJobs(env, exports);
   exports.Set("layout", Layout(env));
   return exports;
 }

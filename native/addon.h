@@ -30,6 +30,10 @@ JobPool& JobsOf(Napi::Env env);
 Napi::Value ToUint32Array(Napi::Env env, Words words);
 
 Napi::Function DefineSocket(Napi::Env env);
+Napi::Function DefineMonitor(Napi::Env env);
+Napi::Function DefineResolver(Napi::Env env);
+Napi::Function DefinePacketSocket(Napi::Env env);
 void DefineJobs(Napi::Env env, Napi::Object exports);
+void DefineNetJobs(Napi::Env env, Napi::Object exports);
 
 }  // namespace hybridnet

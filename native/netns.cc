@@ -11,8 +11,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "thread.h"
-
 namespace hybridnet {
 
 namespace {
@@ -39,18 +37,6 @@ Failure EnterNamespace(int ns) {
   if (stat(kOwnNamespace, &own) == 0 && own.st_ino == target.st_ino && own.st_dev == target.st_dev) return {};
   if (setns(ns, CLONE_NEWNET) != 0) return {errno, "enter network namespace"};
   return {};
-}
-
-Failure RunInNamespace(int ns, const std::function<Failure()>& body) {
-  Failure result;
-  Thread thread;
-  const int error = thread.Start([&] {
-    result = EnterNamespace(ns);
-    if (!result) result = body();
-  });
-  if (error != 0) return {error, "start thread"};
-  thread.Join();
-  return result;
 }
 
 Failure OpenNamespace(const std::string& path, Fd* out) {

@@ -2,7 +2,6 @@
 // thread of the pool or of the event loop left in another namespace would silently act on the wrong network.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "failure.h"
@@ -12,9 +11,6 @@ namespace hybridnet {
 
 /** Moves the calling thread into the namespace; does nothing (and needs no privilege) when it is there already. */
 Failure EnterNamespace(int ns);
-
-/** Runs `body` on a new thread inside the namespace and waits for it. */
-Failure RunInNamespace(int ns, const std::function<Failure()>& body);
 
 /** Opens a namespace file and checks that it is one of networks. */
 Failure OpenNamespace(const std::string& path, Fd* out);

@@ -20,9 +20,49 @@ export interface NativeSocket {
   close(): void
 }
 
+export interface NativeSubscription {
+  close(): void
+}
+
+export interface NativeResolver extends NativeSubscription {
+  setLink(index: number): void
+  /** `count` records of NeighLayout with dst and MAC. */
+  set(words: Uint32Array, count: number): void
+  /** `count` records of NeighLayout with dst. */
+  erase(words: Uint32Array, count: number): number
+  stats(): Float64Array
+}
+
+export interface NativePacketSocket extends NativeSubscription {
+  send(frame: Uint8Array): void
+  dropped(): number
+}
+
+export interface NativeTcpOptions {
+  readonly ttl: number
+  readonly minTtl: number
+  readonly onlyV6: boolean
+  readonly md5: readonly (readonly [address: Uint8Array, prefixLength: number, key: string])[]
+}
+
 /** native/addon.cc. Errors are plain Errors with errno, operation, extack and offset. */
 export interface Addon {
   readonly Socket: new (namespace: number) => NativeSocket
+  readonly Monitor: new (
+    namespace: number,
+    groups: number,
+    receiveBytes: number,
+    queueBytes: number,
+    onWake: (words: Uint32Array, loss: number, errno: number) => void,
+  ) => NativeSubscription
+  readonly Resolver: new (namespace: number, onMisses: (words: Uint32Array) => void) => NativeResolver
+  readonly PacketSocket: new (
+    namespace: number,
+    index: number,
+    etherType: number,
+    allMulticast: boolean,
+    onFrames: (frames: Buffer[]) => void,
+  ) => NativePacketSocket
   readonly layout: Readonly<Record<string, number>>
   openNamespace(path: string): [fd: number, inode: number]
   closeDescriptor(fd: number): void
@@ -33,6 +73,18 @@ export interface Addon {
     paths: readonly string[],
     values: readonly string[] | null,
   ): Promise<readonly (Error | string | null)[]>
+  listenTcp(namespace: number, address: Uint8Array, port: number, options: NativeTcpOptions): Promise<number>
+  connectTcp(
+    namespace: number,
+    address: Uint8Array,
+    port: number,
+    scope: number,
+    local: Uint8Array | null,
+    milliseconds: number,
+    options: NativeTcpOptions,
+  ): Promise<number>
+  setTcpOptions(fd: number, isV6: boolean, options: NativeTcpOptions): void
+  ping(namespace: number, address: Uint8Array, scope: number, milliseconds: number): Promise<number | null>
 }
 
 /** HYBRIDNET_ADDON, or build/Release/hybridnet.node in the nearest folder above (sources and bundle alike). */

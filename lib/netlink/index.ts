@@ -14,10 +14,23 @@ export { isAlreadyExists, isNotFound, NetlinkError } from './errors.ts'
 export type { AddressFilter, NeighbourFilter, RouteFilter } from './filters.ts'
 export * from './layout.ts'
 export type { LinkChanges, LinkEnd, LinkSelector, LinkSpec, PeerEnd, VxlanSpec } from './link.ts'
+export { Monitor, type MonitorEvent, type MonitorObject, type MonitorOptions } from './monitor.ts'
 export { createNamespace, deleteNamespace, NetworkNamespace } from './namespace.ts'
 export type { FdbSpec, NeighSpec } from './neigh.ts'
+export { openPacketSocket, PacketSocket, type PacketSocketOptions } from './packet.ts'
+export { ping } from './ping.ts'
 export { request, type Request } from './request.ts'
+export { NeighbourResolver, type ResolverOptions, type ResolverStats } from './resolver.ts'
 export type { RouteSpec } from './route.ts'
 export type { RuleSpec } from './rule.ts'
 export { RouteSocket, type BatchRefusal } from './socket.ts'
 export { sysctlRead, sysctlReadAll, sysctlWrite, sysctlWriteAll, type SysctlSetting } from './sysctl.ts'
+export {
+  connectTcp,
+  listenTcp,
+  setTcpOptions,
+  type ConnectOptions,
+  type ListenOptions,
+  type Md5Key,
+  type TcpOptions,
+} from './tcp.ts'

@@ -1,0 +1,152 @@
+// Raw frames of one device (AF_PACKET), for ARP and neighbour discovery probes and announcements.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <deque>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "addon.h"
+#include "subscription.h"
+
+namespace hybridnet {
+
+namespace {
+
+constexpr size_t kFrameBytes = 64 * 1024;
+/** Frames waiting for JavaScript; later ones are dropped and counted. */
+constexpr size_t kMaxFrames = 256;
+constexpr size_t kFramesPerCallback = 64;
+
+class PacketSocket final : public Napi::ObjectWrap<PacketSocket>, private Subscription {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "PacketSocket",
+                       {InstanceMethod<&PacketSocket::Send>("send"), InstanceMethod<&PacketSocket::Dropped>("dropped"),
+                        InstanceMethod<&PacketSocket::Close>("close")});
+  }
+
+  /** new PacketSocket(namespaceFd, index, etherType, allMulticast, (frames: Buffer[]) => void) */
+  explicit PacketSocket(const Napi::CallbackInfo& info) : ObjectWrap(info), frame_(kFrameBytes) {
+    const int index = info[1].ToNumber().Int32Value();
+    const auto protocol = static_cast<uint16_t>(info[2].ToNumber().Uint32Value());
+    const bool allMulticast = info[3].ToBoolean().Value();
+    const Failure failure = Start(
+        info.Env(), info[0].ToNumber().Int32Value(), info[4].As<Napi::Function>(),
+        [this, index, protocol, allMulticast] { return Open(index, protocol, allMulticast); }, [this] { Read(); });
+    if (failure) {
+      ToError(info.Env(), failure).ThrowAsJavaScriptException();
+      return;
+    }
+    Ref();
+  }
+  ~PacketSocket() override { Stop(); }
+  PacketSocket(const PacketSocket&) = delete;
+  PacketSocket& operator=(const PacketSocket&) = delete;
+
+ private:
+  Failure Open(int index, uint16_t protocol, bool allMulticast) {
+    // Protocol 0 receives nothing: no frame of another device slips in before bind.
+    fd_ = Fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd_.valid()) return {errno, "open packet socket"};
+    if (allMulticast) {
+      packet_mreq membership = {};
+      membership.mr_ifindex = index;
+      membership.mr_type = PACKET_MR_ALLMULTI;
+      if (setsockopt(fd_.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership) != 0) {
+        return {errno, "receive all multicast on device " + std::to_string(index)};
+      }
+    }
+    sockaddr_ll address = {};
+    address.sll_family = AF_PACKET;
+    address.sll_protocol = htons(protocol);
+    address.sll_ifindex = index;
+    if (bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      return {errno, "bind packet socket to device " + std::to_string(index)};
+    }
+    return {};
+  }
+
+  void Read() {
+    while (Wait(fd_.get())) {
+      sockaddr_ll from = {};
+      socklen_t fromLength = sizeof from;
+      const ssize_t length = recvfrom(fd_.get(), frame_.data(), frame_.size(), MSG_DONTWAIT,
+                                      reinterpret_cast<sockaddr*>(&from), &fromLength);
+      // ENETDOWN and ENETUNREACH report the device's state; it may come up again. Reading clears them.
+      if (length < 0 || from.sll_pkttype == PACKET_OUTGOING) continue;
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (frames_.size() >= kMaxFrames) {
+          dropped_++;
+          continue;
+        }
+        frames_.emplace_back(frame_.begin(), frame_.begin() + length);
+      }
+      Signal();
+    }
+  }
+
+  void Deliver(Napi::Env env) override {
+    std::deque<std::vector<uint8_t>> frames;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (size_t i = 0; i < kFramesPerCallback && !frames_.empty(); i++) {
+        frames.push_back(std::move(frames_.front()));
+        frames_.pop_front();
+      }
+      if (!frames_.empty()) Signal();
+    }
+    if (frames.empty()) return;
+    Napi::Array array = Napi::Array::New(env, frames.size());
+    for (uint32_t i = 0; i < frames.size(); i++) {
+      array.Set(i, Napi::Buffer<uint8_t>::Copy(env, frames[i].data(), frames[i].size()));
+    }
+    callback_.Call({array});
+  }
+
+  /** send(frame): a whole Ethernet frame; throws when the device does not take it */
+  Napi::Value Send(const Napi::CallbackInfo& info) {
+    if (!info[0].IsTypedArray()) {
+      Napi::TypeError::New(info.Env(), "send: frame must be a Uint8Array").ThrowAsJavaScriptException();
+      return info.Env().Undefined();
+    }
+    const auto frame = info[0].As<Napi::Uint8Array>();
+    if (send(fd_.get(), frame.Data(), frame.ElementLength(), MSG_DONTWAIT) < 0) {
+      ToError(info.Env(), {errno, "send frame"}).ThrowAsJavaScriptException();
+    }
+    return info.Env().Undefined();
+  }
+
+  Napi::Value Dropped(const Napi::CallbackInfo& info) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return Napi::Number::New(info.Env(), static_cast<double>(dropped_));
+  }
+
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    if (!closed_) {
+      closed_ = true;
+      Stop();
+      fd_.Reset();
+      Unref();
+    }
+    return info.Env().Undefined();
+  }
+
+  Fd fd_;
+  std::vector<uint8_t> frame_;
+  std::mutex mutex_;
+  std::deque<std::vector<uint8_t>> frames_;
+  uint64_t dropped_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace
+
+Napi::Function DefinePacketSocket(Napi::Env env) { return PacketSocket::Define(env); }
+
+}  // namespace hybridnet
