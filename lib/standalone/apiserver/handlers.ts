@@ -63,7 +63,8 @@ const writeOptions = (exchange: Exchange): WriteOptions => ({
 /** Everything on a collection or an object itself. */
 export async function handleObject(exchange: Exchange): Promise<void> {
   const { request, query, path } = exchange
-  switch (request.method) {
+  const method: string = request.method ?? ''
+  switch (method) {
     case 'GET':
       if (path.name !== '' && !flag(query, 'watch')) {
         getObject(exchange)
@@ -95,7 +96,7 @@ export async function handleObject(exchange: Exchange): Promise<void> {
       else await deleteObject(exchange)
       return
     default:
-      throw methodNotAllowed(request.method ?? '')
+      throw methodNotAllowed(method)
   }
 }
 

@@ -10,8 +10,8 @@ export function clone<T extends Json | undefined>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map((item) => clone(item)) as T
   const copy: JsonObject = {}
-  for (const key in value) {
-    const member = (value as JsonObject)[key]
+  for (const key of Object.keys(value)) {
+    const member = value[key]
     if (member !== undefined) setOwn(copy, key, clone(member))
   }
   return copy as T

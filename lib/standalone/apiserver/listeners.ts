@@ -4,7 +4,7 @@ import { createServer as createHttpServer } from 'node:http'
 import type { Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { isIPv6 } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import type { Logger } from '../../telemetry/log.ts'
 import type { Handler } from './routes.ts'
 import type { KeyPair } from './tls/certificates.ts'
 import type { Listen } from './types.ts'
@@ -18,9 +18,11 @@ export interface ServingTls {
 export class Listeners {
   readonly #handler: Handler
   readonly #tls: ServingTls | null
+  readonly #log: Logger
   readonly #servers: Server[] = []
 
-  constructor(handler: Handler, tls: ServingTls | null) {
+  constructor(handler: Handler, tls: ServingTls | null, log: Logger) {
+    this.#log = log
     this.#handler = handler
     this.#tls = tls
   }
@@ -43,12 +45,12 @@ export class Listeners {
         resolve,
       )
     })
-    server.on('error', () => undefined)
+    server.on('error', (error) => this.#log.error({ place, err: error }, 'listener'))
     this.#servers.push(server)
     const scheme = this.#tls === null ? 'http' : 'https'
     if ('path' in where) return `${scheme}+unix:${where.path}`
     if ('fd' in where && where.url !== undefined) return where.url
-    const address = server.address() as AddressInfo | string | null
+    const address = server.address()
     if (address === null || typeof address === 'string') return `${scheme}+fd:${place}`
     const host = 'host' in where ? where.host : address.address
     return `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${address.port}`

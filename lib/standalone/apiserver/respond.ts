@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { setImmediate as breathe } from 'node:timers/promises'
-import { StatusError } from './errors.ts'
+import type { StatusError } from './errors.ts'
 import type { Representation } from './negotiate.ts'
 import type { Resource } from './registry.ts'
 import { serveJson } from './served.ts'

@@ -2,6 +2,7 @@
 import { silentLogger } from '../../telemetry/log.ts'
 import { Authenticator } from './auth.ts'
 import type { Context } from './context.ts'
+import { expireEvents } from './controllers/events.ts'
 import { runGarbageCollector } from './controllers/gc.ts'
 import { runNamespaces } from './controllers/namespaces.ts'
 import { loadDefinitions, serveDefinitions } from './crds/controller.ts'
@@ -21,6 +22,11 @@ import { create } from './write.ts'
  * @throws Error when an address cannot be listened on, a CRD file is wrong or an option is out of range
  */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  return (await assemble(options)).server
+}
+
+/** The server and what is inside it: for benchmarks and tests that fill or compact the store directly. */
+export async function assemble(options: ApiServerOptions): Promise<{ server: ApiServer; context: Context }> {
   if (options.listen.length === 0) throw new Error('API server: listen: expected at least one place to listen')
   const log = (options.log ?? silentLogger()).child({ component: 'apiserver' })
   const closing = new AbortController()
@@ -41,14 +47,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const token = options.token ?? (options.tls === undefined ? null : await loadToken(options.dataDirectory))
   const caCert = authority?.cert ?? null
   // The collector first: it has to know every object from the beginning.
-  const stops = [runGarbageCollector(context), runNamespaces(context, { caCert })]
+  const stops = [runGarbageCollector(context), runNamespaces(context, { caCert }), expireEvents(context)]
   createKubernetesService(context)
   const handler = createHandler(context, new Authenticator(token))
   const tls =
     authority === null
       ? null
       : { serving: servingCertificate(authority, options.tls?.subjectAltNames ?? []), ca: authority.cert }
-  const listeners = new Listeners(handler, tls)
+  const listeners = new Listeners(handler, tls, log)
   const urls: string[] = []
   const close = async (): Promise<void> => {
     closing.abort()
@@ -64,7 +70,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   }
   log.info({ urls }, 'API server listens')
   const [url = ''] = urls
-  return {
+  const server: ApiServer = {
     urls,
     url,
     caCert,
@@ -77,6 +83,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     },
     close,
   }
+  return { server, context }
 }
 
 /** The Service through which pods find the API; its endpoints are for whoever runs the nodes to fill. */

@@ -1,7 +1,8 @@
 // Watches: the changes of a collection as a stream of JSON lines, from now or from a version in the past.
 import type { ServerResponse } from 'node:http'
 import type { Context } from './context.ts'
-import { StatusError, expiredVersion, fieldError, invalid } from './errors.ts'
+import type { StatusError } from './errors.ts'
+import { expiredVersion, fieldError, invalid } from './errors.ts'
 import { selectorOf, versionParameter } from './read.ts'
 import { apiVersionOf } from './registry.ts'
 import type { Resource } from './registry.ts'

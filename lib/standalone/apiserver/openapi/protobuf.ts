@@ -77,7 +77,7 @@ function encodeSchema(schema: JsonObject): Buffer {
     whole(14, schema['maxItems']),
     whole(15, schema['minItems']),
     bool(16, schema['uniqueItems']),
-    ...list(schema, 'required').map((name) => string(19, String(name))),
+    ...list(schema, 'required').map((name) => string(19, text(name))),
     ...(Array.isArray(values) ? values.map((value) => bytes(20, any(value))) : []),
     additional,
     type === '' ? Buffer.alloc(0) : bytes(22, string(1, type)),

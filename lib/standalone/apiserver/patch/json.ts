@@ -1,6 +1,6 @@
 // JSON patch (RFC 6902).
 import { StatusError, badRequest } from '../errors.ts'
-import { clone, equal, isObject, own, setOwn } from '../json.ts'
+import { clone, equal, isObject, own, setOwn, text } from '../json.ts'
 import type { Json, JsonObject } from '../types.ts'
 
 /** A patch that does not fit the object it is for: 422, as the real server answers. */
@@ -27,8 +27,9 @@ export function jsonPatch(target: Json, patch: Json): Json {
 }
 
 function apply(root: JsonObject, operation: JsonObject, index: number): void {
-  const { op, path, from, value } = operation
-  const where = `JSON patch operation ${index} (${JSON.stringify(op ?? null)} ${JSON.stringify(path ?? null)})`
+  const { path, from, value } = operation
+  const op: string = text(operation, 'op')
+  const where = `JSON patch operation ${index} (${JSON.stringify(operation['op'] ?? null)} ${JSON.stringify(path ?? null)})`
   if (typeof path !== 'string') throw badRequest(`${where}: path: expected a string`)
   const needValue = (): Json => {
     if (value === undefined) throw badRequest(`${where}: value is missing`)

@@ -34,7 +34,11 @@ function mergeObject(target: JsonObject, patch: JsonObject, schema: Schema | und
       const name = key.slice(DELETE_FROM.length)
       const current = own(result, name)
       if (Array.isArray(current) && Array.isArray(value))
-        result[name] = current.filter((item) => !value.some((gone) => equal(gone, item)))
+        setOwn(
+          result,
+          name,
+          current.filter((item) => !value.some((gone) => equal(gone, item))),
+        )
       continue
     }
     if (key.startsWith(ORDER)) continue
@@ -50,7 +54,7 @@ function mergeObject(target: JsonObject, patch: JsonObject, schema: Schema | und
     const name = key.slice(ORDER.length)
     const current = own(result, name)
     if (Array.isArray(current))
-      result[name] = inOrder(current, order, schema === undefined ? undefined : propertyOf(schema, name))
+      setOwn(result, name, inOrder(current, order, schema === undefined ? undefined : propertyOf(schema, name)))
   }
   return result
 }

@@ -28,7 +28,6 @@ export function prune(schema: Schema, value: Json, path = '', removed: string[] 
     const property = propertyOf(schema, key)
     if (property !== undefined) prune(property, member, here, removed)
     else if (!keep && schema.additionalProperties !== true && !(whole && envelope.has(key))) {
-      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete
       delete value[key]
       removed.push(here)
     }
@@ -66,7 +65,7 @@ export function dropNulls(schema: Schema, value: Json): void {
   for (const [key, member] of Object.entries(value)) {
     const property = propertyOf(schema, key)
     if (property === undefined || member === undefined) continue
-    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete
+
     if (member === null && property['x-kubernetes-preserve-unknown-fields'] !== true) delete value[key]
     else dropNulls(property, member)
   }

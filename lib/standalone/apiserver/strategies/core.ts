@@ -109,7 +109,7 @@ export const secretStrategy: Strategy = {
     secret['data'] = {
       ...data,
       ...Object.fromEntries(
-        Object.entries(plain).map(([key, value]) => [key, Buffer.from(String(value)).toString('base64')]),
+        Object.entries(plain).map(([key, value]) => [key, Buffer.from(text(value)).toString('base64')]),
       ),
     }
     Reflect.deleteProperty(secret, 'stringData')

@@ -91,7 +91,7 @@ function labelSelectorText(value: Json): string {
     const operator = text(expression, 'operator')
     if (operator === 'Exists') parts.push(key)
     else if (operator === 'DoesNotExist') parts.push(`!${key}`)
-    else parts.push(`${key} ${operator.toLowerCase()} (${list(expression, 'values').join(',')})`)
+    else parts.push(`${key} ${operator.toLowerCase()} (${joined(list(expression, 'values'))})`)
   }
   return parts.length === 0 ? '<none>' : parts.join(',')
 }
@@ -111,7 +111,7 @@ function externalAddress(service: KubeObject): string {
   const given = list(service, 'status', 'loadBalancer', 'ingress').map(
     (ingress) => text(ingress, 'ip') || text(ingress, 'hostname'),
   )
-  return given.length + external.length === 0 ? '<pending>' : [...given, ...external].join(',')
+  return given.length + external.length === 0 ? '<pending>' : joined([...given, ...external])
 }
 
 const serviceColumns: readonly Column[] = [
