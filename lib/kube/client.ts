@@ -1,6 +1,7 @@
 // The client: reads and writes of objects of any kind. It keeps nothing of them; see informer.ts for a local copy.
 import type { Logger } from '../telemetry/log.ts'
 import { directConnection, type ConnectionSource, type DirectConnection } from './connection.ts'
+import { isNotFound } from './errors.ts'
 import { inCluster, inClusterConnection } from './incluster.ts'
 import { listPages, type ListOptions, type Page } from './list.ts'
 import { collectionPath, objectPath, queryText } from './paths.ts'
@@ -145,7 +146,7 @@ export class KubeClient {
     try {
       return await this.get<T>(resource, ref, options)
     } catch (error) {
-      if ((error as { isNotFound?: boolean }).isNotFound) return null
+      if (isNotFound(error)) return null
       throw error
     }
   }

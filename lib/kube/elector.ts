@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from '../telemetry/log.ts'
 import { jittered, sleep } from './backoff.ts'
 import type { KubeClient } from './client.ts'
-import { errorText, isAlreadyExists, isConflict } from './errors.ts'
+import { FencedError, errorText, isAlreadyExists, isConflict } from './errors.ts'
 import type { Fence } from './requester.ts'
 import type { ObjectMeta, ResourceType } from './types.ts'
 
@@ -66,7 +66,7 @@ const shortest = (since: Moment): number => Math.min(performance.now() - since.m
 
 export class LeaderElector implements Fence {
   readonly identity: string
-  /** Aborted when leadership is lost, or at stop(). */
+  /** Aborted when leadership is lost, or at stop(); the reason is a FencedError. */
   readonly signal: AbortSignal
   readonly writeTimeoutMs: number
   /** Resolves when this process leads; rejects when stopped before. */
@@ -129,7 +129,7 @@ export class LeaderElector implements Fence {
   isLeader(): boolean {
     if (this.#renewed === null) return false
     if (longest(this.#renewed) < this.#deadlineMs) return true
-    this.#end(new Error(`leadership of ${this.#name} lost: not renewed within ${this.#deadlineMs} ms`))
+    this.#end(new FencedError(`leadership of ${this.#name} lost: not renewed within ${this.#deadlineMs} ms`))
     return false
   }
 
@@ -145,7 +145,7 @@ export class LeaderElector implements Fence {
    */
   async stop(options: { readonly release?: boolean } = {}): Promise<void> {
     const led = this.isLeader()
-    this.#end(new Error(`elector of ${this.#name} was stopped`))
+    this.#end(new FencedError(`elector of ${this.#name} was stopped`))
     await this.#running
     if (led && (options.release ?? true)) await this.#release()
   }
@@ -160,7 +160,7 @@ export class LeaderElector implements Fence {
       try {
         const leading = await this.#attempt()
         if (this.#renewed !== null && !leading) {
-          this.#end(new Error(`leadership of ${this.#name} lost: held by '${this.#holder ?? ''}' now`))
+          this.#end(new FencedError(`leadership of ${this.#name} lost: held by '${this.#holder ?? ''}' now`))
         }
       } catch (error) {
         if (this.signal.aborted) return

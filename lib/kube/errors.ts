@@ -85,7 +85,8 @@ export class ApiError extends Error {
 /** There is no (complete) answer: connection refused, reset or cut, TLS trouble, deadline passed. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
-  /** `ECONNREFUSED`, `ECONNRESET`, ..., `TIMEOUT` for our own deadline, `BADBODY` for a 2xx body that does not parse. */
+  /** `ECONNREFUSED`, `ECONNRESET`, ..., `TIMEOUT` for our own deadline, `LIMITED` when the rate limit
+   * leaves no time, `BADBODY` for a 2xx body that does not parse. */
   readonly code: string
   readonly method: string
   readonly path: string
@@ -101,7 +102,7 @@ export class RequestError extends Error {
   }
 }
 
-/** A write was refused by this process itself because it may no longer be the leader; nothing was sent. */
+/** This process may no longer be the leader: a write was not sent, or given up on the way. */
 export class FencedError extends Error {
   override readonly name = 'FencedError'
 }

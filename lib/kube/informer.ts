@@ -28,6 +28,8 @@ export interface InformerOptions<T> {
   readonly indexes?: Readonly<Record<string, IndexFunction<T>>> | undefined
   /** Objects a page of the list; 500. */
   readonly pageSize?: number | undefined
+  /** Take the first list from the server's cache: cheaper for it, possibly seconds old. See ReflectorOptions. */
+  readonly fromCache?: boolean | undefined
   /** Server-side life of a watch, randomised up to twice this; 300 s. */
   readonly watchSeconds?: number | undefined
   /** Silence that means a dead watch; 120 s. */

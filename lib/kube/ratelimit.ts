@@ -26,14 +26,20 @@ export class RateLimiter {
     return this.#waiting.length
   }
 
-  /** Resolve when the caller may send; reject with the signal's reason if it aborts first. */
-  async take(signal?: AbortSignal): Promise<void> {
+  /**
+   * Wait for permission to send; reject with the signal's reason if it aborts first.
+   *
+   * @param withinMs longest wait worth it
+   * @returns false at once when the turn would come later than that
+   */
+  async take(withinMs: number, signal?: AbortSignal): Promise<boolean> {
     this.#refill()
     if (this.#waiting.length === 0 && this.#tokens >= 1) {
       this.#tokens--
-      return
+      return true
     }
     signal?.throwIfAborted()
+    if (((this.#waiting.length + 1 - this.#tokens) / this.#qps) * 1000 > withinMs) return false
     await new Promise<void>((resolve, reject) => {
       const onAbort = (): void => {
         const index = this.#waiting.indexOf(entry)
@@ -51,6 +57,7 @@ export class RateLimiter {
       this.#waiting.push(entry)
       this.#arm()
     })
+    return true
   }
 
   #refill(): void {

@@ -18,6 +18,12 @@ import type { WatchEventType } from './watch.ts'
 export interface ReflectorOptions extends Selection {
   readonly resource: ResourceType
   readonly pageSize?: number | undefined
+  /**
+   * Take the first list from the server's cache (`resourceVersion=0`): far cheaper for it when every node of a cluster
+   * starts at once, but possibly behind by seconds until the watch has caught up, and in one response whatever the page
+   * size. Later lists are always of the newest state.
+   */
+  readonly fromCache?: boolean | undefined
   /** A watch lives for a random time between this and twice this; 300 s. */
   readonly watchSeconds?: number | undefined
   /** Silence on a watch that means a dead connection; 120 s, twice the bookmark interval of kube-apiserver. */
@@ -56,6 +62,7 @@ export interface ReflectorHealth {
 
 /** A watch shorter than this without any event counts as a failure, so that a server that hangs up cannot make us spin. */
 const shortWatchMs = 1000
+const maxRefusals = 3
 
 export class Reflector<I> {
   readonly #client: KubeClient
@@ -64,6 +71,8 @@ export class Reflector<I> {
   readonly #backoff: Backoff
   #resourceVersion: string | null = null
   #unreadableLogged = false
+  /** Watches refused in a row, other than for overload. */
+  #refusals = 0
   #health = {
     lastSync: null as number | null,
     lastEvent: null as number | null,
@@ -116,6 +125,7 @@ export class Reflector<I> {
       fieldSelector,
       metadataOnly,
       pageSize,
+      resourceVersion: this.#options.fromCache && this.#health.lists === 0 ? '0' : undefined,
       signal,
       project: (raw) => this.#sink.project(raw),
     })
@@ -164,11 +174,26 @@ export class Reflector<I> {
       },
       onBatchEnd: () => {
         this.#health.lastContact = Date.now()
-        if (received > 0) this.#health.lastEvent = this.#health.lastContact
+        if (received > 0) {
+          this.#refusals = 0
+          this.#health.lastEvent = this.#health.lastContact
+        }
         this.#sink.flush()
       },
     })
     return received > 0 || performance.now() - started >= shortWatchMs
+  }
+
+  /**
+   * Whether the server keeps refusing the watch for another reason than overload: it may be the resource version that it
+   * cannot serve (one of the future, after a restore from backup, answers 504 for ever). A list finds out.
+   */
+  #refusedForGood(error: unknown): boolean {
+    if (this.#resourceVersion === null || !(error instanceof ApiError)) return false
+    if (error.status === 429 || error.status === 503) return false
+    if (++this.#refusals < maxRefusals) return false
+    this.#refusals = 0
+    return true
   }
 
   /** Count and log a failure, decide whether to list afresh. @returns the delay, milliseconds */
@@ -178,7 +203,7 @@ export class Reflector<I> {
     health.lastError = errorText(error)
     let delay = this.#backoff.next()
     const unreadable = error instanceof RequestError && error.code === 'BADLINE'
-    if (isGone(error) || unreadable) this.#resourceVersion = null
+    if (isGone(error) || unreadable || this.#refusedForGood(error)) this.#resourceVersion = null
     if (unreadable) health.unreadableLines++
     if (error instanceof ApiError && error.retryAfterSeconds !== null) {
       delay = Math.max(delay, jittered(error.retryAfterSeconds * 1000, 0.2))

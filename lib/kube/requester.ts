@@ -95,9 +95,12 @@ export class Requester {
     endsAt: number,
   ): Promise<Answer> {
     const { method, path } = spec
-    if (this.settings.limiter && !spec.unlimited) await this.settings.limiter.take(signal)
-    const left = endsAt - performance.now()
-    if (left <= 0) throw new RequestError(method, path, 'TIMEOUT', 'deadline passed waiting for the rate limit', false)
+    const { limiter } = this.settings
+    if (limiter && !spec.unlimited && !(await limiter.take(endsAt - performance.now(), signal))) {
+      const text = `the client-side rate limit (${limiter.waiting} requests waiting) would exceed the deadline`
+      throw new RequestError(method, path, 'LIMITED', text, false)
+    }
+    const left = Math.max(1, endsAt - performance.now())
     if (fence && !fence.isLeader()) throw new FencedError(`${method} ${path}: not sent, leadership may be lost`)
     const consumer = spec.consumer?.()
     const answer = await this.settings.transport.exchange({

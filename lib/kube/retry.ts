@@ -18,7 +18,7 @@ export function retryDelay(error: unknown, attempt: number, idempotent: boolean)
     return null
   }
   if (error instanceof RequestError) {
-    if (error.code === 'CLOSED' || error.code === 'BADBODY') return null
+    if (['CLOSED', 'LIMITED', 'BADBODY'].includes(error.code)) return null
     if (error.outcomeUnknown && !idempotent) return null
     return jittered(Math.min(100 * 2 ** attempt, 5000), 1)
   }

@@ -268,6 +268,18 @@ test('informers of full and of partial objects stay true through churn and fault
     await faults
     writing = false
     await Promise.all(writers)
+    // More changes than the server remembers, unseen: only a list can make up for them.
+    proxy.refuse()
+    for (let n = 0; n < 60; n++) {
+      const ref = { namespace: 'default', name: `missed-${n % 3}` }
+      const error = await caught(
+        n % 2 === 0
+          ? client.create(configMaps, { metadata: { ...ref, labels: { churn: '9' } }, data: { v: '9' } })
+          : client.delete(configMaps, { ...ref, name: `missed-${(n - 1) % 3}` }),
+      )
+      if (error !== null && !isAlreadyExists(error)) throw error as Error
+    }
+    proxy.heal()
     const truth = await client.list<ConfigMap>(configMaps, { labelSelector: 'churn' })
     const versions = new Map(
       truth.items.map((item) => [`${item.metadata.namespace}/${item.metadata.name}`, item.metadata.resourceVersion]),

@@ -42,6 +42,12 @@ async function failure(promise: Promise<unknown>): Promise<Error> {
   throw new Error('it succeeded, expected an error')
 }
 
+const failureOrNull = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => null,
+    (error: unknown) => error,
+  )
+
 test('verbs, paths, media types and parameters', () =>
   withServer(async (server, client) => {
     const one = `${path}/a`
@@ -202,6 +208,9 @@ test('the rate limit bounds requests; unlimited ones pass', () =>
       const direct = performance.now()
       await client.get(things, ref, { unlimited: true })
       assert.ok(performance.now() - direct < took)
+      const many = Array.from({ length: 5 }, () => failureOrNull(client.get(things, ref, { timeoutMs: 30 })))
+      const limited = (await Promise.all(many)).filter((error) => (error as RequestError | null)?.code === 'LIMITED')
+      assert.ok(limited.length >= 3, 'a deadline that the rate limit cannot keep is refused at once')
     },
     { qps: 50, burst: 2 },
   ))

@@ -257,6 +257,44 @@ test('a server that hangs up or fails is not hammered, and never given up', asyn
   )
 })
 
+test('a version the server never serves is given up for a new list; overload is not', async () => {
+  const watch = new WatchScript()
+  const future = status(504, 'Timeout', 'Too large resource version')
+  const busy = status(503, 'ServiceUnavailable', 'busy')
+  await withInformer(
+    (server) =>
+      server
+        .on(`LIST ${path}`, list([], '1000'), list([], '5'))
+        .on(`WATCH ${path}`, busy, busy, busy, busy, future, future, future, watch.answer),
+    async ({ server, informer }) => {
+      await watch.opened()
+      assert.equal(
+        server.requests(`WATCH ${path}`).map((seen) => seen.query.get('resourceVersion')),
+        [...Array<string>(7).fill('1000'), '5'],
+      )
+      assert.is(informer.health().relists, 1)
+    },
+  )
+})
+
+test('the first list may come from the cache, later ones may not', async () => {
+  const first = new WatchScript()
+  const second = new WatchScript()
+  const gone = { kind: 'Status', status: 'Failure', reason: 'Expired', code: 410 }
+  await withInformer(
+    (server) => server.on(`LIST ${path}`, list([], '10')).on(`WATCH ${path}`, first.answer, second.answer),
+    async ({ server }) => {
+      await first.event('ERROR', gone)
+      await second.opened()
+      assert.equal(
+        server.requests(`LIST ${path}`).map((seen) => seen.query.get('resourceVersion')),
+        ['0', null],
+      )
+    },
+    { fromCache: true },
+  )
+})
+
 test('429 with Retry-After on a watch is obeyed', async () => {
   const watch = new WatchScript()
   await withInformer(

@@ -97,7 +97,7 @@ test('the rate limit: a burst at once, then the rate, in order; an aborted waite
   const order: number[] = []
   const controller = new AbortController()
   const takes = Array.from({ length: 25 }, (_, n) =>
-    limiter.take(n === 7 ? controller.signal : undefined).then(
+    limiter.take(10_000, n === 7 ? controller.signal : undefined).then(
       () => void order.push(n),
       () => void order.push(-n),
     ),
@@ -108,6 +108,9 @@ test('the rate limit: a burst at once, then the rate, in order; an aborted waite
   assert.equal(order, [0, 1, 2, 3, 4, -7, ...Array.from({ length: 20 }, (_, n) => n + 5).filter((n) => n !== 7)])
   assert.ok(took >= 85 && took < 1500, `19 tokens at 200/s took ${took} ms`)
   assert.is(limiter.waiting, 0)
+  const slow = new RateLimiter(0.01, 1)
+  assert.ok(await slow.take(0))
+  assert.not(await slow.take(50_000), 'a wait longer than allowed is refused at once')
   assert.throws(() => new RateLimiter(0, 1), /qps is 0/)
   assert.throws(() => new RateLimiter(1, 0), /burst is 0/)
 })
