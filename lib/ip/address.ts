@@ -58,17 +58,22 @@ function hexDigit(char: number): number {
   return lower >= 97 && lower <= 102 ? lower - 87 : -1
 }
 
-// Scratch for IPv6 conversion: eight 16-bit groups. Never live across a call, so sharing it is safe in one thread.
-const groups = new Uint16Array(8)
+// Scratch for IPv6 conversion: the 16 bytes of an address, in network order. Never live across a call, so sharing it is
+// safe in one thread. Two 64-bit halves are three times faster than eight shifts of a bigint.
+const scratch = new DataView(new ArrayBuffer(16))
+const groupAt = (i: number): number => scratch.getUint16(i * 2)
+const setGroup = (i: number, value: number): void => scratch.setUint16(i * 2, value)
 
-/** Combines the eight groups; two 64-bit halves through a DataView are three times faster than eight shifts. */
-const halves = new DataView(new ArrayBuffer(16))
-function groupsToBigInt(): bigint {
-  for (let i = 0; i < 8; i++) halves.setUint16(i * 2, groups[i] ?? 0)
-  return (halves.getBigUint64(0) << 64n) | halves.getBigUint64(8)
+function fromScratch(): bigint {
+  return (scratch.getBigUint64(0) << 64n) | scratch.getBigUint64(8)
 }
 
-/** Reads `text` into `groups`. RFC 4291 §2.2: full, compressed and mixed forms, upper or lower case. */
+function toScratch(address: bigint): void {
+  scratch.setBigUint64(0, address >> 64n)
+  scratch.setBigUint64(8, address)
+}
+
+/** Reads `text` into the scratch. RFC 4291 §2.2: full, compressed and mixed forms, upper or lower case. */
 function scanIPv6(text: string): boolean {
   const length = text.length
   if (length < 2 || length > 45) return false
@@ -92,12 +97,12 @@ function scanIPv6(text: string): boolean {
     if (i < length && text.charCodeAt(i) === CHAR_DOT) {
       const tail = scanIPv4(text, start, length)
       if (tail < 0 || count > 6) return false
-      groups[count++] = tail >>> 16
-      groups[count++] = tail & 0xffff
+      setGroup(count++, tail >>> 16)
+      setGroup(count++, tail & 0xffff)
       break
     }
     if (i === start || i - start > 4) return false
-    groups[count++] = group
+    setGroup(count++, group)
     if (i === length) break
     if (text.charCodeAt(i) !== CHAR_COLON) return false
     i++
@@ -111,8 +116,9 @@ function scanIPv6(text: string): boolean {
   if (gap < 0) return count === 8
   // "::" stands for at least one group (RFC 4291 §2.2 item 2).
   if (count > 7) return false
-  groups.copyWithin(8 - (count - gap), gap, count)
-  groups.fill(0, gap, 8 - (count - gap))
+  const zeros = 8 - count
+  for (let i = count - 1; i >= gap; i--) setGroup(i + zeros, groupAt(i))
+  for (let i = gap; i < gap + zeros; i++) setGroup(i, 0)
   return true
 }
 
@@ -125,7 +131,7 @@ export function tryParseIPv4(text: string): number | null {
 
 /** The IPv6 address of the text, null when it is not one. */
 export function tryParseIPv6(text: string): bigint | null {
-  return scanIPv6(text) ? groupsToBigInt() : null
+  return scanIPv6(text) ? fromScratch() : null
 }
 
 /** The address of the text, null when it is none. */
@@ -144,42 +150,50 @@ export function parseAddress(text: string): IPAddress {
   return address
 }
 
-export function formatIPv4(address: number): string {
-  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`
+// Strings are made once: joining ready ones is three times faster than formatting numbers.
+const OCTETS = Array.from({ length: 256 }, (_, i) => String(i))
+const OCTETS_DOT = OCTETS.map((text) => `${text}.`)
+/** Filled as groups are met; at most 65,536 short strings. */
+const HEX_GROUPS: (string | undefined)[] = new Array<string | undefined>(0x10000).fill(undefined)
+
+function hexGroup(i: number): string {
+  const group = groupAt(i)
+  return (HEX_GROUPS[group] ??= group.toString(16))
 }
 
-/** Fills `groups` from the address. */
-function splitGroups(address: bigint): void {
-  halves.setBigUint64(0, address >> 64n)
-  halves.setBigUint64(8, address)
-  for (let i = 0; i < 8; i++) groups[i] = halves.getUint16(i * 2)
+export function formatIPv4(address: number): string {
+  // The indexes are bytes, so no element is undefined.
+  return `${OCTETS_DOT[address >>> 24] as string}${OCTETS_DOT[(address >>> 16) & 255] as string}${OCTETS_DOT[(address >>> 8) & 255] as string}${OCTETS[address & 255] as string}`
 }
 
 /** RFC 5952: lower case, the longest run of two or more zero groups (the first of equals) as "::"; mapped dotted (§5). */
 function formatIPv6(address: bigint): string {
   if (address >> 32n === 0xffffn) return `::ffff:${formatIPv4(Number(address & 0xffffffffn))}`
-  splitGroups(address)
-  let bestStart = -1
-  let bestLength = 1
-  for (let i = 0; i < 8; i++) {
-    if (groups[i] !== 0) continue
-    const start = i
-    while (i < 8 && groups[i] === 0) i++
-    if (i - start > bestLength) {
-      bestStart = start
-      bestLength = i - start
-    }
-  }
-  let text = ''
-  for (let i = 0; i < 8; i++) {
-    if (i === bestStart) {
-      text += '::'
-      i += bestLength - 1
+  toScratch(address)
+  let best = -1
+  let length = 1
+  for (let i = 0, start = -1; i < 8; i++) {
+    if (groupAt(i) !== 0) {
+      start = -1
       continue
     }
-    if (text !== '' && !text.endsWith(':')) text += ':'
-    text += (groups[i] ?? 0).toString(16)
+    if (start < 0) start = i
+    if (i - start + 1 > length) {
+      best = start
+      length = i - start + 1
+    }
   }
+  if (best < 0) {
+    let text = hexGroup(0)
+    for (let i = 1; i < 8; i++) text += `:${hexGroup(i)}`
+    return text
+  }
+  let text = best > 0 ? hexGroup(0) : ''
+  for (let i = 1; i < best; i++) text += `:${hexGroup(i)}`
+  text += '::'
+  const rest = best + length
+  if (rest < 8) text += hexGroup(rest)
+  for (let i = rest + 1; i < 8; i++) text += `:${hexGroup(i)}`
   return text
 }
 
@@ -190,15 +204,15 @@ export function formatAddress(address: IPAddress): string {
 
 /** The eight 16-bit groups of an IPv6 address, first group first. */
 export function ipv6Groups(address: bigint): readonly number[] {
-  splitGroups(address)
-  return Array.from(groups)
+  toScratch(address)
+  return Array.from({ length: 8 }, (_, i) => groupAt(i))
 }
 
 /** The IPv6 address of eight 16-bit groups. */
 export function ipv6FromGroups(values: readonly number[]): bigint {
   if (values.length !== 8) throw new RangeError(`an IPv6 address has 8 groups, not ${values.length}`)
-  groups.set(values)
-  return groupsToBigInt()
+  values.forEach((value, i) => setGroup(i, value))
+  return fromScratch()
 }
 
 /** Order for sorting: every IPv4 address before every IPv6 address, then numerically. */
