@@ -94,19 +94,27 @@ class Demo {
       onProgress: (text) => this.#say(text),
     })
     try {
-      const code = await this.#show(cluster)
+      const code = await this.#attempt(cluster)
       if (this.#values.keep && !signal.aborted) {
         this.#invite(cluster)
         await once(signal, 'abort')
       }
       return code
-    } catch (error) {
-      // Told to stop in the middle: whatever fails then is a consequence.
-      if (signal.aborted) return 130
-      process.stderr.write(`\n${logTails(directory)}\n`)
-      throw error
     } finally {
       await cluster.stop()
+    }
+  }
+
+  /** A failure is told with what the programs logged; the cluster may be kept to look further. */
+  async #attempt(cluster: Cluster): Promise<number> {
+    try {
+      return await this.#show(cluster)
+    } catch (error) {
+      // Told to stop in the middle: whatever fails then is a consequence.
+      if (this.#supervision.signal.aborted) return 130
+      const message = error instanceof Error ? error.message : String(error)
+      process.stderr.write(`\n${logTails(cluster.directory)}\nhybridnet demo: ${message}\n`)
+      return 1
     }
   }
 

@@ -145,6 +145,7 @@ export class Cluster {
       log: log.child({ component: 'kubelet', node: name }),
     })
     this.#nodes.push(node)
+    this.#nodes.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
     await node.start()
     return node
   }
