@@ -1,3 +1,4 @@
 // The control plane: see manager.ts for its life, leading.ts for what it runs, decide/ for what it decides.
+export { selectorProblem } from './decide/selector.ts'
 export { startManager, type Manager } from './manager.ts'
 export { CONCURRENCY, DEFAULTS, LEASE_NAME, type Concurrency, type Defaults, type ManagerOptions } from './options.ts'

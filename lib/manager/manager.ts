@@ -1,5 +1,6 @@
 // The manager: waits for the lease, leads, and ends when told to or when leadership is lost. A process leads once; after a
 // loss it must exit, so that no decision of an old life can meet those of a new leader (manager.md §0.2, §6.5).
+import { setMaxListeners } from 'node:events'
 import { LeaderElector } from '../kube/index.ts'
 import type { Allocator } from '../ipam/index.ts'
 import { lead, type Leading } from './leading.ts'
@@ -34,6 +35,8 @@ export function startManager(options: ManagerOptions): Manager {
     logger: log,
     onNewLeader: (holder) => log.info({ holder }, 'lease holder'),
   })
+  // Every write in flight listens to it.
+  setMaxListeners(0, elector.signal)
   let running: Leading | null = null
   let stopping: Promise<void> | null = null
   let tellLeading: () => void = () => undefined
