@@ -3,7 +3,6 @@
 // Nothing is assumed: every connection is made, the far side tells which source address it saw, and a capture on the wire
 // between the nodes tells whether the packets of that very connection went in a tunnel, translated, or not at all.
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type Cluster,
@@ -84,11 +83,12 @@ class Demo {
   }
 
   async run(): Promise<number> {
-    const { directory, signal } = this.#supervision
+    const { directory, apiPort, signal } = this.#supervision
     this.#say('starting the Kubernetes API, the fabric and the nodes')
     const cluster = await startCluster({
       nodes: this.#values.nodes,
       directory,
+      outsideServer: `https://127.0.0.1:${apiPort}`,
       environment: overlayEnvironment,
       log: createLogger({ name: 'demo', level: this.#values['log-level'], fd: openLog(directory, 'standalone') }),
       onProgress: (text) => this.#say(text),
@@ -161,14 +161,11 @@ class Demo {
 
   /** How to look at a cluster that was kept. */
   #invite(cluster: Cluster): void {
-    const { directory, apiPort } = this.#supervision
-    const kubeconfig = join(directory, 'kubeconfig.outside')
-    writeFileSync(kubeconfig, cluster.apiServer.kubeconfig(`https://127.0.0.1:${apiPort}`), { mode: 0o600 })
     const commands = [
-      ['The API:', `export KUBECONFIG=${kubeconfig}`],
+      ['The API:', `export KUBECONFIG=${cluster.outsideKubeconfig}`],
       ['A node:', 'node dist/hybridnet.mjs standalone exec node1 -- ip rule'],
       ['A pod:', 'node dist/hybridnet.mjs standalone exec pod-1 -- ip address'],
-      ['Logs:', join(directory, 'logs')],
+      ['Logs:', join(cluster.directory, 'logs')],
       ['End:', 'Ctrl-C'],
     ]
     process.stderr.write(`\nIt keeps running.\n${table(commands)}`)

@@ -1,7 +1,6 @@
 // `hybridnet standalone`: a cluster in namespaces of its own, and the way into it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   createOverlay,
@@ -85,15 +84,14 @@ async function serve({ directory, apiPort, signal }: Supervision, values: Values
     nodes: values.nodes,
     programs: values.programs,
     directory,
+    outsideServer: `https://127.0.0.1:${apiPort}`,
     environment: overlayEnvironment,
     log: createLogger({ name: 'standalone', level: values['log-level'], fd: openLog(directory, 'standalone') }),
     onProgress: say,
   })
   try {
     if (values.overlay) await createOverlay(cluster.client)
-    const kubeconfig = join(directory, 'kubeconfig.outside')
-    writeFileSync(kubeconfig, cluster.apiServer.kubeconfig(`https://127.0.0.1:${apiPort}`), { mode: 0o600 })
-    say(`\nexport KUBECONFIG=${kubeconfig}\n`)
+    say(`\nexport KUBECONFIG=${cluster.outsideKubeconfig}\n`)
     say(`Enter a node or pod:  hybridnet standalone exec node1 -- ip rule`)
     say(`Logs:                 ${join(directory, 'logs')}`)
     say(`Ctrl-C ends it.`)

@@ -5,7 +5,7 @@
 //   supervisor's namespace: API server (192.168.56.254:6443, DIRECTORY/api.sock), scheduler, kubelets, manager
 //                           bridge fabric0 ── node1 … nodeN (daemon, pods) ── router ── outside
 //
-// Directory layout: kubeconfig (for the sandbox), api.sock, cni-bin/, logs/PROGRAM.log, nodes/NAME/{net.d,cni-cache,state,
+// Directory layout: kubeconfig.inside (for programs in the sandbox), kubeconfig (for the user outside), api.sock, cni-bin/, logs/PROGRAM.log, nodes/NAME/{net.d,cni-cache,state,
 // hybridnet.sock}.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,6 +32,8 @@ export interface ClusterOptions {
   readonly families?: readonly Family[]
   /** Where everything is kept; a temporary directory, removed by stop(), unless given. */
   readonly directory?: string
+  /** URL by which the API is reached from outside the sandbox: `outsideKubeconfig` is written for it. */
+  readonly outsideServer?: string
   /** Start `hybridnet manager` and the daemons. Default true. */
   readonly programs?: boolean
   /** Added to the environment of the manager and the daemons, such as DEFAULT_NETWORK_TYPE. */
@@ -51,6 +53,8 @@ export class Cluster {
   readonly directory: string
   /** Path of a kubeconfig that works inside the sandbox. */
   readonly kubeconfig: string
+  /** Path of one that works outside; written only with `outsideServer`. */
+  readonly outsideKubeconfig: string
   readonly apiServer: ApiServer
   readonly client: KubeClient
   readonly fabric: Fabric
@@ -67,7 +71,8 @@ export class Cluster {
     this.directory = directory
     this.fabric = fabric
     this.apiServer = apiServer
-    this.kubeconfig = join(directory, 'kubeconfig')
+    this.kubeconfig = join(directory, 'kubeconfig.inside')
+    this.outsideKubeconfig = join(directory, 'kubeconfig')
     const { url, caCert, token } = apiServer
     this.client = KubeClient.connect({
       server: url,
@@ -178,9 +183,12 @@ export class Cluster {
   }
 
   async #bringUp(): Promise<void> {
-    const { nodes, programs, onProgress = () => undefined } = this.#options
+    const { nodes, programs, outsideServer, onProgress = () => undefined } = this.#options
     const server = this.apiServer.url
     writeFileSync(this.kubeconfig, this.apiServer.kubeconfig(server), { mode: 0o600 })
+    if (outsideServer !== undefined) {
+      writeFileSync(this.outsideKubeconfig, this.apiServer.kubeconfig(outsideServer), { mode: 0o600 })
+    }
     onProgress(`Kubernetes API at ${server}`)
     if (programs ?? true) {
       symlinkSync(cniPluginPath(), join(this.directory, 'cni-bin', 'hybridnet'))
