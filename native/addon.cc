@@ -6,6 +6,7 @@
 //   connection.cc one netlink socket: batches and dumps
 //   socket.cc     that socket on its own thread, for JavaScript
 //   monitor.cc    notifications
+//   nft_monitor.cc notifications of nftables, reduced to "look again"
 //   resolver.cc   the VXLAN neighbour resolver
 //   jobs.cc       threads for short jobs inside a namespace; *_jobs.cc the jobs
 #include "addon.h"
@@ -111,6 +112,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(addon);
   exports.Set("Socket", DefineSocket(env));
   exports.Set("Monitor", DefineMonitor(env));
+  exports.Set("NftMonitor", DefineNftMonitor(env));
   exports.Set("Resolver", DefineResolver(env));
   exports.Set("PacketSocket", DefinePacketSocket(env));
   DefineJobs(env, exports);

@@ -31,6 +31,7 @@ Napi::Value ToUint32Array(Napi::Env env, Words words);
 
 Napi::Function DefineSocket(Napi::Env env);
 Napi::Function DefineMonitor(Napi::Env env);
+Napi::Function DefineNftMonitor(Napi::Env env);
 Napi::Function DefineResolver(Napi::Env env);
 Napi::Function DefinePacketSocket(Napi::Env env);
 void DefineJobs(Napi::Env env, Napi::Object exports);

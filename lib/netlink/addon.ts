@@ -48,6 +48,12 @@ export interface NativeTcpOptions {
 /** native/addon.cc. Errors are plain Errors with errno, operation, extack and offset. */
 export interface Addon {
   readonly Socket: new (namespace: number) => NativeSocket
+  readonly NftMonitor: new (
+    namespace: number,
+    tables: readonly string[],
+    receiveBytes: number,
+    deliver: (commits: number, lost: boolean, errno: number) => void,
+  ) => NativeSubscription
   readonly Monitor: new (
     namespace: number,
     groups: number,

@@ -19,6 +19,7 @@ export { createNamespace, deleteNamespace, NetworkNamespace } from './namespace.
 export type { FdbSpec, NeighSpec } from './neigh.ts'
 export { openPacketSocket, PacketSocket, type PacketSocketOptions } from './packet.ts'
 export { ping } from './ping.ts'
+export { NftMonitor, type NftMonitorOptions } from './nft-monitor.ts'
 export { request, type Request } from './request.ts'
 export { NeighbourResolver, type ResolverOptions, type ResolverStats } from './resolver.ts'
 export type { RouteSpec } from './route.ts'
