@@ -116,6 +116,8 @@ export class Transport {
       path: server.pathname.replace(/\/$/, '') + path,
       method,
       headers,
+      // The agent's time-out is for idle connections; a quiet watch is none.
+      timeout: 0,
       ...connection.tls,
     }
     return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 // Finding the server and proving who we are: kubeconfig files, exec plugins, service accounts, TLS, rotation.
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync, readFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
@@ -39,6 +40,7 @@ interface Cluster {
   'certificate-authority'?: string
   'insecure-skip-tls-verify'?: boolean
   'tls-server-name'?: string
+  'proxy-url'?: string
 }
 
 function kubeconfig(file: string, cluster: Cluster, user: unknown, more: Record<string, unknown> = {}): string {
@@ -212,6 +214,37 @@ test('contexts: the asked one, several files merged, clear errors', () =>
       assert.match(await refused({ kubeconfig: odd }), /'ftp:\/\/x' has scheme 'ftp:', expected https: or http:/)
     } finally {
       await server.close()
+    }
+  }))
+
+test('proxy-url: the request goes through the proxy, TLS stays end to end', () =>
+  inFolder(async (folder) => {
+    const server = await FaultServer.start({ cert: serving.cert, key: serving.key })
+    server.on(`GET ${path}`, pod)
+    const asked: string[] = []
+    const proxy = createServer().on('connect', (request, near: Socket) => {
+      asked.push(request.url ?? '')
+      const far = connect(server.port, '127.0.0.1', () => {
+        near.write('HTTP/1.1 200 OK\r\n\r\n')
+        near.pipe(far).pipe(near)
+      })
+      near.on('error', () => far.destroy())
+      far.on('error', () => near.destroy())
+    })
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    const port = (proxy.address() as AddressInfo).port
+    const cluster = {
+      server: 'https://api.test:6443',
+      'certificate-authority-data': base64(authority.cert),
+      'proxy-url': `http://127.0.0.1:${port}`,
+    }
+    try {
+      const client = await KubeClient.load({ kubeconfig: kubeconfig(join(folder, 'a'), cluster, { token: 'tok' }) })
+      assert.is((await ask(client, server)).headers.authorization, 'Bearer tok')
+      assert.equal(asked, ['api.test:6443'])
+    } finally {
+      await server.close()
+      proxy.close()
     }
   }))
 
