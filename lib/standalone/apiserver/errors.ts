@@ -165,6 +165,16 @@ export function forbidden(resource: GroupResource, name: string, why: string, ca
   })
 }
 
+/** An eviction that a PodDisruptionBudget does not allow now. */
+export function disruptionBudget(budget: string): StatusError {
+  const message = "Cannot evict pod as it would violate the pod's disruption budget."
+  const cause = {
+    reason: 'DisruptionBudget',
+    message: `The disruption budget ${budget} does not allow another disruption now`,
+  }
+  return new StatusError(429, 'TooManyRequests', message, { causes: [cause] })
+}
+
 export function unauthorized(): StatusError {
   return new StatusError(401, 'Unauthorized', 'Unauthorized')
 }

@@ -34,6 +34,8 @@ export interface Strategy {
   readonly changed?: (object: KubeObject | undefined, old: KubeObject | undefined) => void
   /** Seconds an object may take to end; 0 removes at once. Only pods take their time. */
   readonly gracePeriod?: (object: KubeObject, asked: number | undefined) => number
+  /** Whether something besides metadata.finalizers keeps a deleted object: the finalizers in a namespace's spec. */
+  readonly held?: (object: KubeObject) => boolean
   /** Why the object may not be deleted, or null. */
   readonly undeletable?: (object: KubeObject) => string | null
 }

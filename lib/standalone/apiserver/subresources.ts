@@ -1,14 +1,6 @@
 // What hangs below objects: status, finalize, binding, eviction; and what this server leaves out.
 import type { Context } from './context.ts'
-import {
-  badRequest,
-  conflict,
-  forbidden,
-  methodNotAllowed,
-  noSuchResource,
-  notFound,
-  notImplemented,
-} from './errors.ts'
+import { badRequest, conflict, disruptionBudget, methodNotAllowed, noSuchResource, notFound, notImplemented } from './errors.ts'
 import { getObject, isDryRun, managerOf, patchObject, putObject } from './handlers.ts'
 import type { Exchange } from './handlers.ts'
 import { isObject, list, object, text } from './json.ts'
@@ -147,11 +139,7 @@ async function evict(exchange: Exchange): Promise<void> {
       Object.keys(labels).length > 0 &&
       Object.entries(labels).every(([key, value]) => stored.object.metadata.labels?.[key] === value)
     if (covers && Number(text(budget, 'status', 'disruptionsAllowed') || 0) <= 0) {
-      throw forbidden(
-        resource,
-        path.name,
-        `Cannot evict pod as it would violate the pod's disruption budget ${budget.metadata.name ?? ''}.`,
-      )
+      throw disruptionBudget(budget.metadata.name ?? '')
     }
   }
   remove(context, resource, path.namespace, path.name, {

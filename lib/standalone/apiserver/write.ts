@@ -141,7 +141,7 @@ function commit(
 ): KubeObject {
   next.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   if (dryRun) return next
-  if (isGone(next)) {
+  if (isGone(resource, next)) {
     const removed = context.store.remove(resource.collection, before.key)
     resource.strategy.changed?.(undefined, before.object)
     return removed === undefined ? next : serve(resource, removed.object)
@@ -153,12 +153,10 @@ function commit(
 }
 
 /** Deleted, nobody holds it any more, and its time is over. */
-function isGone({ metadata }: KubeObject): boolean {
-  return (
-    metadata.deletionTimestamp !== undefined &&
-    (metadata.finalizers ?? []).length === 0 &&
-    (metadata.deletionGracePeriodSeconds ?? 0) === 0
-  )
+function isGone(resource: Resource, object: KubeObject): boolean {
+  const { deletionTimestamp, finalizers, deletionGracePeriodSeconds } = object.metadata
+  if (deletionTimestamp === undefined || (finalizers ?? []).length > 0) return false
+  return (deletionGracePeriodSeconds ?? 0) === 0 && resource.strategy.held?.(object) !== true
 }
 
 export interface DeleteOptions {
@@ -205,7 +203,7 @@ export function remove(
   }
   if (options.dryRun) return { object: next, gone: false }
   resource.strategy.prepareUpdate?.(next, old)
-  const gone = isGone(next)
+  const gone = isGone(resource, next)
   return { object: commit(context, resource, before, old, next, false), gone }
 }
 

@@ -23,6 +23,7 @@ export const namespaceStrategy: Strategy = {
     if (namespace.metadata.deletionTimestamp === undefined) return
     namespace['status'] = { ...object(namespace, 'status'), phase: 'Terminating' }
   },
+  held: (namespace) => list(namespace, 'spec', 'finalizers').length > 0,
   undeletable: (namespace) => (eternal.has(namespace.metadata.name ?? '') ? 'this namespace may not be deleted' : null),
 }
 
