@@ -38,6 +38,8 @@ const defaultMaxBody = 9 * 1024 * 1024
 const defaultRequestTimeout = 10_000
 // More callers at once than any runtime has; the rest waits in the backlog of the socket.
 const maxConnections = 1024
+// Milliseconds between aborting what outlasts the grace and closing its connections.
+const cutAfter = 500
 const jsonType = { 'content-type': 'application/json' }
 
 /** HTTP status of an error; never 404 or 405, which tell the shim that this protocol is not spoken. */
@@ -120,8 +122,11 @@ export class CniServer {
     this.#socket = null
     this.#server.closeIdleConnections()
     const grace = setTimeout(() => this.#stopping.abort(tryAgain('the daemon is stopping')), graceMs)
+    // Aborted calls get a moment to say so; a request that is still arriving would go on arriving.
+    const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs + cutAfter)
     while (this.#running.size > 0) await Promise.all(this.#running)
     clearTimeout(grace)
+    clearTimeout(cut)
     this.#server.closeAllConnections()
     await closed
   }
