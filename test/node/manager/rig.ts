@@ -23,6 +23,7 @@ import { eventually } from '../../support/eventually.ts'
 import { bringUpLoopback } from '../../support/loopback.ts'
 
 const crdDirectory = new URL('../../../charts/hybridnet/crds', import.meta.url).pathname
+const STATEFUL_SETS = { group: 'apps', version: 'v1', plural: 'statefulsets', kind: 'StatefulSet', namespaced: true }
 const N = 'networking.alibaba.com/'
 const log = process.env['TEST_LOG'] ? createLogger({ name: 'test', level: process.env['TEST_LOG'] }) : silentLogger()
 
@@ -44,6 +45,7 @@ export class Rig {
   readonly server: ApiServer
   readonly client: KubeClient
   readonly #managers = new Map<Manager, KubeClient>()
+  readonly #statefulSets = new Map<string, Promise<string>>()
 
   private constructor(server: ApiServer) {
     this.server = server
@@ -109,7 +111,26 @@ export class Rig {
     return this.create(NAMESPACES, { metadata: { name, annotations: prefixed(annotations) } })
   }
 
-  pod(name: string, options: PodOptions = {}): Promise<Pod> {
+  /** The UID of a StatefulSet, made when there is none. */
+  statefulSet(name: string, namespace: string): Promise<string> {
+    const key = `${namespace}/${name}`
+    let uid = this.#statefulSets.get(key)
+    if (uid === undefined) {
+      const template = {
+        metadata: { labels: { app: name } },
+        spec: { containers: [{ name: 'test', image: 'test' }] },
+      }
+      const spec = { serviceName: name, selector: { matchLabels: { app: name } }, template }
+      uid = this.client
+        .create(STATEFUL_SETS, { metadata: { name, namespace }, spec })
+        .then((object) => object.metadata.uid ?? '')
+      this.#statefulSets.set(key, uid)
+    }
+    return uid
+  }
+
+  async pod(name: string, options: PodOptions = {}): Promise<Pod> {
+    const namespace = options.namespace ?? 'default'
     const owner: OwnerReference[] =
       options.statefulSet === undefined
         ? []
@@ -118,15 +139,15 @@ export class Rig {
               apiVersion: 'apps/v1',
               kind: 'StatefulSet',
               name: options.statefulSet,
-              uid: `uid-of-${options.statefulSet}`,
+              uid: await this.statefulSet(options.statefulSet, namespace),
               controller: true,
               blockOwnerDeletion: true,
             },
           ]
-    return this.create(PODS, {
+    return await this.create(PODS, {
       metadata: {
         name,
-        namespace: options.namespace ?? 'default',
+        namespace,
         annotations: prefixed(options.annotations),
         labels: prefixed(options.labels),
         ownerReferences: owner,
