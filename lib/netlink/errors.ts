@@ -27,12 +27,9 @@ export class NetlinkError extends Error {
 }
 
 function errorCode(errno: number): string {
-  try {
-    return getSystemErrorName(-errno)
-  } catch {
-    // Not all of Linux's numbers are libuv's.
-    return `errno ${errno}`
-  }
+  const name = getSystemErrorName(-errno)
+  // Not all of Linux's numbers are libuv's.
+  return name.startsWith('E') ? name : `errno ${errno}`
 }
 
 const codes = (...names: string[]): ReadonlySet<string> => new Set(names)
