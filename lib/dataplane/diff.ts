@@ -67,8 +67,10 @@ class Diff {
   readonly #input: DiffInput
   readonly #records: Map<string, DataplaneRecord>
   readonly #released: ReadonlySet<string>
-  /** Devices this diff makes or sets up: what stood on them is gone, what needs them need not wait. */
+  /** Devices this diff makes or sets up: what needs them need not wait. */
   readonly #coming = new Set<string>()
+  /** Of those, the ones it makes: nothing of what stood on them is left. */
+  readonly #remade = new Set<string>()
 
   constructor(input: DiffInput, dirty: DirtyKeys) {
     this.#input = input
@@ -110,6 +112,7 @@ class Diff {
     }
     this.#add(difference.missing ? 'add' : 'replace', key, record, difference.why)
     this.#coming.add(record.name)
+    this.#remade.add(record.name)
   }
 
   /** A foreign device with the same VNI and port, for which the kernel would refuse ours (defect 33). */
@@ -138,7 +141,7 @@ class Diff {
     const { state } = this.#input
     const missing = this.#missingLink(record)
     if (missing !== null) return this.#wait(key, missing)
-    if (linksOf(record).some((name) => this.#coming.has(name))) return this.#add('add', key, record, 'missing')
+    if (linksOf(record).some((name) => this.#remade.has(name))) return this.#add('add', key, record, 'missing')
     if (record.kind === 'sysctl' && state.sysctls.get(record.path) === null && !record.optional) {
       return this.#wait(key, 'a kernel that has this setting')
     }
@@ -162,7 +165,7 @@ class Diff {
     const actual = actualRecord(probe, state)
     if (actual === null || actual.kind === 'sysctl') return
     if (actual.kind === 'link' && actual.type === 'vlan') return
-    if (linksOf(actual).some((name) => this.#coming.has(name)) && actual.kind !== 'link') return
+    if (linksOf(actual).some((name) => this.#remade.has(name)) && actual.kind !== 'link') return
     if (this.#released.has(key) || this.#owned(actual)) this.#add('delete', key, actual, 'not wanted')
   }
 

@@ -21,6 +21,11 @@ export function isPlainRule(rule: Rule): boolean {
   return rule.action === FR_ACT_TO_TBL && rule.dst === null && !rule.foreignSelector
 }
 
+/** "from all lookup T", with no further condition. */
+function isForAll(rule: Rule): boolean {
+  return isPlainRule(rule) && rule.src === null && rule.fwmask === 0
+}
+
 /**
  * @param desired the wanted rules of one family
  * @param actual all rules of that family, by ascending priority
@@ -40,11 +45,11 @@ export function diffRules(
     else list.push(rule)
   }
   const used = new Set(actual.map((rule) => rule.priority))
-  const main = actual.find((rule) => rule.table === TABLE_MAIN && rule.src === null && isPlainRule(rule))
+  const main = actual.find((rule) => rule.table === TABLE_MAIN && isForAll(rule))
   const end = main?.priority ?? 32766
   const changes: RuleChange[] = []
   const kept = new Set<Rule>()
-  let floor = actual.find((rule) => rule.table === TABLE_LOCAL && isPlainRule(rule))?.priority ?? -1
+  let floor = actual.find((rule) => rule.table === TABLE_LOCAL && isForAll(rule))?.priority ?? -1
 
   const place = (record: RuleRecord): void => {
     const candidates = have.get(ruleKey(record)) ?? []

@@ -89,6 +89,7 @@ export class DataplaneEngine {
     })
     this.#model = new DesiredModel(config, this.#mirror.state)
     this.#netfilter = new Netfilter({
+      namespace,
       nft: { namespace: nftNamespace(namespace) },
       log: this.#log,
       onProgress: () => this.#progress(),
@@ -236,11 +237,6 @@ export class DataplaneEngine {
       },
       (error: unknown) => this.#log.warn({ err: error }, 'cannot tell whether IPv6 is on'),
     )
-  }
-
-  /** Somebody committed a change to nftables (from the notification socket of whoever listens). */
-  netfilterChanged(): void {
-    this.#netfilter.doubt()
   }
 
   // -- from the mirror

@@ -55,7 +55,8 @@ export class DesiredModel {
   }
 
   problems(): Problem[] {
-    return [...this.#problems.values()].flat()
+    const text = ({ object, message }: Problem): string => `${object}: ${message}`
+    return [...this.#problems.values()].flat().sort((a, b) => (text(a) < text(b) ? -1 : 1))
   }
 
   /** Key of the pod address, if it is one of this node. */

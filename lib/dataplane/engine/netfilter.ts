@@ -2,10 +2,12 @@
 //
 // Elements come as desired records; changes gather while a transaction runs and go out as one. At start, and whenever
 // somebody else may have changed something, the tables are listed once and compared: another structure is replaced whole,
-// other elements are corrected, equality writes nothing. Nothing runs at rest.
+// other elements are corrected, equality writes nothing. A socket tells of commits to tables of our name; those beyond
+// our own transactions are somebody else's. Nothing runs at rest.
 //
 // The fan-out of group frames lives in a netdev table on the VXLAN device where the kernel has egress hooks (5.16), else
 // in a prio qdisc with a pedit filter; which one is probed once.
+import { NftMonitor, type NetworkNamespace } from '../../netlink/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import {
   applyTransaction,
@@ -33,12 +35,15 @@ export interface NetfilterStatus {
 }
 
 export interface NetfilterOptions {
+  readonly namespace: NetworkNamespace
   readonly nft: NftOptions
   readonly log: Logger
   /** Called when something changed for those who wait. */
   readonly onProgress: () => void
 }
 
+/** An own commit whose notification has not come by then was lost. */
+const ECHO_MS = 1000
 const RETRY_FIRST_MS = 200
 const RETRY_LONGEST_MS = 30_000
 
@@ -65,6 +70,10 @@ export class Netfilter {
   #failures = 0
   #error: string | null = null
   #transactions = 0
+  #monitor: NftMonitor | null = null
+  /** Own commits whose notification has not come yet. */
+  #echoes = 0
+  #echoTimer: NodeJS.Timeout | null = null
 
   constructor(options: NetfilterOptions) {
     this.#options = options
@@ -132,13 +141,27 @@ export class Netfilter {
 
   start(): void {
     this.#started = true
+    this.#monitor = NftMonitor.open(this.#options.namespace, {
+      tables: [MAIN_TABLE.name],
+      onCommits: (count) => {
+        const own = Math.min(count, this.#echoes)
+        this.#echoes -= own
+        if (count > own) this.doubt()
+      },
+      onOverrun: () => {
+        this.#echoes = 0
+        this.doubt()
+      },
+      onError: (error) => this.#options.log.error({ err: error }, 'nftables notifications ended; audits go on'),
+    })
     this.sync()
   }
 
   /** Waits for the transaction in progress. The tables stay. */
   async stop(): Promise<void> {
     this.#stopped = true
-    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#monitor?.close()
+    for (const timer of [this.#retry, this.#echoTimer]) if (timer !== null) clearTimeout(timer)
     this.#retry = null
     await this.#running
   }
@@ -265,8 +288,17 @@ export class Netfilter {
 
   async #apply(transaction: Transaction): Promise<void> {
     if (transaction.length === 0) return
-    await applyTransaction(this.#options.nft, transaction)
+    this.#echoes++
+    try {
+      await applyTransaction(this.#options.nft, transaction)
+    } catch (error) {
+      this.#echoes = Math.max(0, this.#echoes - 1)
+      throw error
+    }
     this.#transactions++
+    if (this.#echoTimer !== null) clearTimeout(this.#echoTimer)
+    this.#echoTimer = setTimeout(() => (this.#echoes = 0), ECHO_MS)
+    this.#echoTimer.unref()
   }
 }
 

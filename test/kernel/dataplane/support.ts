@@ -46,7 +46,10 @@ export class TestNode {
 
 /** Runs a command line in a namespace. */
 export function runIn(path: string, line: string): string {
-  return execFileSync('nsenter', [`--net=${path}`, 'sh', '-c', line], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  return execFileSync('nsenter', [`--net=${path}`, 'sh', '-c', line], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 export class Fabric {
@@ -76,7 +79,12 @@ export class Fabric {
     const node = new TestNode(`node${number}`, path, number)
     const mac = parseMac(`52:54:00:00:00:1${number}`)
     await this.#socket.run(
-      request.linkAdd({ kind: 'veth', name: `port${number}`, up: true, peer: { name: 'eth0', namespace: node.namespace, mac } }),
+      request.linkAdd({
+        kind: 'veth',
+        name: `port${number}`,
+        up: true,
+        peer: { name: 'eth0', namespace: node.namespace, mac },
+      }),
     )
     const bridge = await this.#socket.link('fabric')
     await this.#socket.run(request.linkSet(`port${number}`, { master: bridge?.index ?? 0 }))
