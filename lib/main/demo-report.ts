@@ -114,8 +114,10 @@ export function table(rows: readonly (readonly string[])[]): string {
 /** The matrix of one family: a line per source, a column per group of destinations. */
 export function matrix(family: Family, judged: readonly Judged[]): string {
   const own = judged.filter(({ connection }) => connection.family === family)
-  const columns = unique(own.map(({ connection }) => group(connection.to)))
-  const sources = unique(own.map(({ connection }) => connection.from))
+  const columns = unique(own.map(({ connection }) => group(connection.to))).sort(compareNames)
+  const sources = unique(own.map(({ connection }) => connection.from)).sort(
+    (a, b) => b.kind.localeCompare(a.kind) || compareNames(a.name, b.name),
+  )
   const rows = sources.map((from) => [
     from.name,
     from.kind === 'pod' ? (from.node ?? '') : '',
@@ -125,6 +127,12 @@ export function matrix(family: Family, judged: readonly Judged[]): string {
     ),
   ])
   return table([['from', 'on', `IPv${family} address`, ...columns.map((column) => `to ${column}`)], ...rows])
+}
+
+/** Pods first, then nodes, then the outside; numbers by value. */
+function compareNames(a: string, b: string): number {
+  const rank = (name: string): number => (name.startsWith('pods on ') ? 0 : name === 'outside' ? 2 : 1)
+  return rank(a) - rank(b) || a.localeCompare(b, 'en', { numeric: true })
 }
 
 function group(to: Endpoint): string {

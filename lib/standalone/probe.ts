@@ -23,14 +23,18 @@ export type ProbeResult =
     }
   | { readonly greeting: null; readonly roundTripMs: null; readonly error: string }
 
-/** Milliseconds after which a connection, its greeting or an echo counts as failed. */
-const timeoutMs = 3000
+/** Milliseconds after which a connection, its greeting or an echo counts as failed; a SYN is repeated after 1 s. */
+const defaultTimeoutMs = 2500
 
 /** Connect from a namespace and hear the greeting; then one echo request, which finds neighbours resolved. Never throws. */
-export async function probe(namespace: NetworkNamespace, { address, port }: ProbeTarget): Promise<ProbeResult> {
+export async function probe(
+  namespace: NetworkNamespace,
+  { address, port }: ProbeTarget,
+  timeoutMs = defaultTimeoutMs,
+): Promise<ProbeResult> {
   try {
     const fd = await connectTcp(namespace, address, port, { timeout: timeoutMs })
-    const greeting = await readGreeting(new Socket({ fd, allowHalfOpen: false }))
+    const greeting = await readGreeting(new Socket({ fd, allowHalfOpen: false }), timeoutMs)
     return { greeting, roundTripMs: await ping(namespace, parseAddress(address), timeoutMs), error: null }
   } catch (error) {
     return { greeting: null, roundTripMs: null, error: error instanceof Error ? error.message : String(error) }
@@ -53,7 +57,7 @@ export async function probeFrom(path: string, targets: readonly ProbeTarget[]): 
   }
 }
 
-async function readGreeting(socket: Socket): Promise<Greeting> {
+async function readGreeting(socket: Socket, timeoutMs: number): Promise<Greeting> {
   const deadline = AbortSignal.timeout(timeoutMs)
   let text = ''
   try {
