@@ -16,6 +16,7 @@
 // same content), and the pod's lo, which is the runtime's.
 import { stat } from 'node:fs/promises'
 import { HOST_VETH_MAC, HOST_VETH_PREFIX, POD_GATEWAY_IPV6, TABLE_LOCAL_DIRECT } from '../../api/index.ts'
+import { RTPROT_HYBRIDNET } from '../../dataplane/constants.ts'
 import { familyOf, hostPrefix } from '../../ip/index.ts'
 import {
   isAlreadyExists,
@@ -91,7 +92,12 @@ function hostRequests(index: number, pod: PodAddresses): Request[] {
   return [
     request.linkSet(index, { up: true }),
     ...pod.addresses.map(({ address }) =>
-      request.routeReplace({ dst: hostPrefix(address), oif: index, table: TABLE_LOCAL_DIRECT }),
+      request.routeReplace({
+        dst: hostPrefix(address),
+        oif: index,
+        table: TABLE_LOCAL_DIRECT,
+        protocol: RTPROT_HYBRIDNET,
+      }),
     ),
     ...(hasFamily(pod, 6) ? [request.neighReplace({ index, dst: POD_GATEWAY_IPV6, flags: NTF_PROXY })] : []),
   ]
