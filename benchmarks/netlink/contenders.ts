@@ -44,6 +44,7 @@ interface Printed {
   dump: number | null
   delete: number
   count: number | null
+  cpu: Sample['cpu']
   blocked?: Sample['blocked']
 }
 
@@ -54,8 +55,8 @@ async function printed(command: string, args: readonly string[]): Promise<string
 
 async function program(command: string, args: readonly string[]): Promise<Sample> {
   const answer = JSON.parse(await printed(command, args)) as Printed
-  const { add, dump, delete: removed, count, blocked } = answer
-  return { seconds: { add, dump, delete: removed }, count, ...(blocked === undefined ? {} : { blocked }) }
+  const { add, dump, delete: removed, count, cpu, blocked } = answer
+  return { seconds: { add, dump, delete: removed }, cpu, count, ...(blocked === undefined ? {} : { blocked }) }
 }
 
 const withPeer = (group: GroupName, place: Place): string[] => (group === 'links' ? [String(place.peerPid)] : [])
@@ -119,7 +120,7 @@ export function contenders(prepared: Prepared): Contender[] {
     list.push({
       name: PYTHON,
       groups: ['routes4', 'routes6', 'fdb', 'neigh4', 'neigh6', 'proxy4', 'proxy6', 'rules'],
-      patience: 20_000,
+      patience: 5000,
       run: (group, count, place) => program(python.path, [script, group, String(count), place.device]),
     })
   }

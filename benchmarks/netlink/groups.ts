@@ -4,7 +4,6 @@ export type GroupName =
   'routes4' | 'routes6' | 'fdb' | 'neigh4' | 'neigh6' | 'proxy4' | 'proxy6' | 'rules' | 'rules-descending' | 'links'
 
 export type Phase = 'add' | 'dump' | 'text' | 'delete'
-export const PHASES: readonly Phase[] = ['add', 'dump', 'text', 'delete']
 
 export interface Group {
   readonly name: GroupName
@@ -60,9 +59,9 @@ export const GROUPS: readonly Group[] = [
 
 /** Names of the contenders, as the tables show them. */
 export const LIMIT = 'C limit'
-export const OURS_PACKED = 'hybridnet, packed'
-export const OURS_OBJECTS = 'hybridnet, objects'
-export const OURS_CALLS = 'hybridnet, a promise each'
+export const OURS_PACKED = 'hybridnet packed'
+export const OURS_OBJECTS = 'hybridnet objects'
+export const OURS_CALLS = 'hybridnet calls'
 export const IPROUTE = 'iproute2 -batch'
 export const GO = 'Go vishvananda'
 export const PYTHON = 'pyroute2'
@@ -72,6 +71,8 @@ export const NPM = 'npm netlink'
 export interface Sample {
   /** Seconds of each phase; null where the contender cannot do it. */
   readonly seconds: Readonly<Partial<Record<Phase, number | null>>>
+  /** The same in processor time of the whole process, which a busy machine distorts less. */
+  readonly cpu: Readonly<Partial<Record<Phase, number | null>>>
   /** Objects its dump found beyond those that were there before; null when it cannot count them. */
   readonly count: number | null
   /** Longest time its event loop was held in each phase, in ms. */

@@ -48,16 +48,32 @@ const DUMPS: Readonly<Record<GroupName, (device: string) => readonly string[]>> 
   links: () => ['ip', 'link', 'show'],
 }
 
-/** Seconds of the process, its text thrown away by the kernel. */
-async function timed(command: readonly string[]): Promise<number> {
+/** Seconds of a process. */
+interface Cost {
+  readonly wall: number
+  readonly cpu: number
+}
+
+/** Runs the command with its text thrown away by the kernel; bash tells the processor time of a child, Node does not. */
+async function timed(command: readonly string[]): Promise<Cost> {
+  const script = 'TIMEFORMAT="%3U %3S"; time "$@" >/dev/null'
   const started = performance.now()
-  const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'], timeout: 300_000 })
+  const child = spawn('bash', ['-c', script, 'bash', ...command], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 300_000,
+  })
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
   const [code] = (await once(child, 'close')) as [number | null]
-  const seconds = (performance.now() - started) / 1000
-  if (code !== 0) throw new Error(`${command.join(' ')}: exit ${code}: ${errors.slice(0, 300)}`)
-  return seconds
+  const wall = (performance.now() - started) / 1000
+  const times = /([0-9.]+) ([0-9.]+)\s*$/.exec(errors)
+  if (code !== 0 || times === null) throw new Error(`${command.join(' ')}: exit ${code}: ${errors.slice(0, 300)}`)
+  return { wall, cpu: Number(times[1]) + Number(times[2]) }
+}
+
+function sample(add: Cost, dump: Cost, removed: Cost): Sample {
+  const seconds = { add: add.wall, dump: dump.wall, delete: removed.wall }
+  return { seconds, cpu: { add: add.cpu, dump: dump.cpu, delete: removed.cpu }, count: null }
 }
 
 /** @param folder where batch files may be written */
@@ -73,7 +89,7 @@ export async function runIproute(
     writeFileSync(path, Array.from({ length: count }, (_, i) => `${text(i)}\n`).join(''))
     return path
   }
-  const dump = (): Promise<number> => timed(DUMPS[group](device))
+  const dump = (): Promise<Cost> => timed(DUMPS[group](device))
   if (group === 'links') {
     const pairs = file(
       'links',
@@ -84,11 +100,11 @@ export async function runIproute(
     const raised = await timed(['nsenter', `--net=/proc/${peerPid}/ns/net`, 'ip', '-batch', peers])
     const dumped = await dump()
     const removed = await timed(['ip', 'link', 'del', 'group', String(LINK_GROUP)])
-    return { seconds: { add: created + raised, dump: dumped, delete: removed }, count: null }
+    return sample({ wall: created.wall + raised.wall, cpu: created.cpu + raised.cpu }, dumped, removed)
   }
   const tool = group === 'fdb' ? 'bridge' : 'ip'
   const added = await timed([tool, '-batch', file('add', (i) => line(group, 'add', i, device))])
   const dumped = await dump()
   const removed = await timed([tool, '-batch', file('del', (i) => line(group, 'del', i, device))])
-  return { seconds: { add: added, dump: dumped, delete: removed }, count: null }
+  return sample(added, dumped, removed)
 }

@@ -4,6 +4,7 @@
 //   calls     run() for every object, all at once: a promise each
 //
 //   ours.ts SHAPE GROUP COUNT DEVICE_INDEX [PEER_PID]   prints a Sample
+import { setTimeout as sleep } from 'node:timers/promises'
 import { formatPrefix } from '../../lib/ip/index.ts'
 import * as nl from '../../lib/netlink/index.ts'
 import { longestBlock } from '../support/event-loop.ts'
@@ -15,8 +16,11 @@ const shape = shapeText as Shape
 const group = groupText as GroupName
 const count = Number(countText)
 const device = Number(deviceText)
-/** Rounds before the counted one: this project's programs run for weeks, so the compiled code is what counts. */
-const WARM = 2000
+/** Objects of the uncounted rounds: this project's programs run for weeks, so the compiled code is what counts. */
+const WARM = 10_000
+const WARM_ROUNDS = 2
+/** Before the counted round: the compiler's and the collector's own threads finish what preparing gave them to do. */
+const SETTLE_MS = 100
 const SCOPE_LINK = 253
 const RTPROT_STATIC = 4
 
@@ -171,7 +175,7 @@ const texts = async (): Promise<number> => {
 
 const before = await dump()
 const small = Math.min(count, group === 'links' ? 4 : WARM)
-for (let round = 0; round < (group === 'links' ? 1 : 3); round++) {
+for (let round = 0; round < WARM_ROUNDS; round++) {
   const warm = changes(small)
   await warm.add()
   await dump()
@@ -180,6 +184,7 @@ for (let round = 0; round < (group === 'links' ? 1 : 3); round++) {
 }
 
 const measured = changes(count)
+await sleep(SETTLE_MS)
 let found = 0
 const phases: [Phase, () => Promise<unknown>][] = [
   ['add', measured.add],
@@ -188,17 +193,21 @@ const phases: [Phase, () => Promise<unknown>][] = [
 ]
 if (shape === 'objects' && group.startsWith('routes')) phases.splice(2, 0, ['text', texts])
 const seconds: Partial<Record<Phase, number>> = {}
+const cpu: Partial<Record<Phase, number>> = {}
 const blocked: Partial<Record<Phase, number>> = {}
 for (const [phase, work] of phases) {
   // The event loop turns once before each, so that no phase pays for the one before.
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await sleep(5)
+  const processor = process.cpuUsage()
   const started = performance.now()
   blocked[phase] = await longestBlock(async () => {
     await work()
     seconds[phase] = (performance.now() - started) / 1000
   })
+  const { user, system } = process.cpuUsage(processor)
+  cpu[phase] = (user + system) / 1e6
 }
-const sample: Sample = { seconds, count: found, blocked }
+const sample: Sample = { seconds, cpu, count: found, blocked }
 console.log(JSON.stringify(sample))
 socket.close()
 peerSocket?.close()

@@ -1,7 +1,7 @@
 // From samples to medians, ratios and verdicts, and these to tables. Pure.
 import { markdownTable, significant, textTable } from '../support/report.ts'
 import { median } from '../support/statistics.ts'
-import { LIMIT, PHASES, type Group, type Phase, type Sample } from './groups.ts'
+import { LIMIT, type Group, type Phase, type Sample } from './groups.ts'
 import { BLOCK_MS, TARGETS, type Target } from './targets.ts'
 
 /** One group at one count: the samples of each contender, by repetition; null where it did not take part. */
@@ -11,27 +11,26 @@ export interface Measured {
   readonly samples: ReadonlyMap<string, readonly (Sample | null)[]>
 }
 
-type Seconds = (number | null)[]
+type Clock = 'seconds' | 'cpu'
+type Times = (number | null)[]
 
-function seconds(measured: Measured, contender: string, phase: Phase): Seconds {
-  return (measured.samples.get(contender) ?? []).map((sample) => sample?.seconds[phase] ?? null)
+function times(measured: Measured, contender: string, phase: Phase, clock: Clock): Times {
+  return (measured.samples.get(contender) ?? []).map((sample) => sample?.[clock][phase] ?? null)
 }
 
-const given = (values: Seconds): number[] => values.filter((value) => value !== null)
-
 /** Median over repetitions of a/b, each pair of one repetition; null when no repetition has both. */
-function ratio(measured: Measured, a: string, b: string, phase: Phase): number | null {
-  const theirs = seconds(measured, b, phase === 'text' ? 'dump' : phase)
-  const pairs = seconds(measured, a, phase).flatMap((value, i) => {
+function ratio(measured: Measured, a: string, b: string, phase: Phase, clock: Clock): number | null {
+  const theirs = times(measured, b, phase === 'text' ? 'dump' : phase, clock)
+  const pairs = times(measured, a, phase, clock).flatMap((value, i) => {
     const other = theirs[i] ?? null
-    return value === null || other === null ? [] : [value / other]
+    return value === null || other === null || other === 0 ? [] : [value / other]
   })
   return pairs.length === 0 ? null : median(pairs)
 }
 
 /** Median microseconds per object. */
 function perObject(measured: Measured, contender: string, phase: Phase): number | null {
-  const values = given(seconds(measured, contender, phase))
+  const values = times(measured, contender, phase, 'seconds').filter((value) => value !== null)
   return values.length === 0 ? null : (median(values) / measured.count) * 1e6
 }
 
@@ -43,20 +42,32 @@ function block(measured: Measured, contender: string): number | null {
   return values.length === 0 ? null : median(values)
 }
 
-const HEADER = ['contender', 'add µs', '× C', 'dump µs', '× C', 'with text µs', '× C', 'delete µs', '× C', 'block ms']
+const HEADER = [
+  'contender',
+  ...['add', 'dump', 'delete'].flatMap((phase) => [`${phase} µs`, '× C', 'cpu × C']),
+  'block ms',
+]
+
+/** The three figures of a phase. */
+function cells(measured: Measured, name: string, phase: Phase): string[] {
+  return [
+    significant(perObject(measured, name, phase)),
+    significant(ratio(measured, name, LIMIT, phase, 'seconds')),
+    significant(ratio(measured, name, LIMIT, phase, 'cpu')),
+  ]
+}
 
 function rows(measured: Measured): string[][] {
+  const nothing = ['', '', '']
   return [...measured.samples.keys()]
     .map((name) => ({ name, add: perObject(measured, name, 'add') ?? Infinity }))
     .sort((a, b) => Number(b.name === LIMIT) - Number(a.name === LIMIT) || a.add - b.add)
-    .map(({ name }) => [
-      name,
-      ...PHASES.flatMap((phase) => [
-        significant(perObject(measured, name, phase)),
-        significant(ratio(measured, name, LIMIT, phase)),
-      ]),
-      significant(block(measured, name)),
-    ])
+    .flatMap(({ name }) => {
+      const [add, dump, removed] = (['add', 'dump', 'delete'] as const).map((phase) => cells(measured, name, phase))
+      const row = [name, ...(add ?? []), ...(dump ?? []), ...(removed ?? []), significant(block(measured, name))]
+      const text = cells(measured, name, 'text')
+      return text[0] === '' ? [row] : [row, [`${name}, prefixes as text`, ...nothing, ...text, ...nothing, '']]
+    })
 }
 
 export interface Verdict {
@@ -65,23 +76,26 @@ export interface Verdict {
   readonly what: string
   readonly wanted: string
   readonly measured: number
+  /** The same ratio in processor time, where there is one. */
+  readonly cpu: number | null
   readonly met: boolean
 }
 
 function judge(measured: Measured, target: Target): Verdict | null {
   if (!target.groups.includes(measured.group.name) || measured.count < (target.least ?? 0)) return null
   const { contender, against, phase, kind, factor } = target
-  const value = ratio(measured, contender, against, phase)
+  const value = ratio(measured, contender, against, phase, 'seconds')
+  const cpu = ratio(measured, contender, against, phase, 'cpu')
   if (value === null) return null
   const where = { group: measured.group.name, count: measured.count }
   const action = phase === 'text' ? 'dump with text' : phase
   if (kind === 'atMost') {
     const what = `${action}: ${contender} against ${against}`
-    return { ...where, what, wanted: `≤ ${factor.toFixed(2)} ×`, measured: value, met: value <= factor }
+    return { ...where, what, wanted: `≤ ${factor.toFixed(2)} ×`, measured: value, cpu, met: value <= factor }
   }
   const speedup = 1 / value
   const what = `${action}: ${contender} faster than ${against}`
-  return { ...where, what, wanted: `≥ ${factor} ×`, measured: speedup, met: speedup >= factor }
+  return { ...where, what, wanted: `≥ ${factor} ×`, measured: speedup, cpu: cpu && 1 / cpu, met: speedup >= factor }
 }
 
 /** Every target that this run could judge. */
@@ -93,7 +107,7 @@ export function verdicts(all: readonly Measured[]): Verdict[] {
       if (ms === null) continue
       const what = `event loop held: ${contender}`
       const where = { group: measured.group.name, count: measured.count }
-      judged.push({ ...where, what, wanted: `≤ ${BLOCK_MS} ms`, measured: ms, met: ms <= BLOCK_MS })
+      judged.push({ ...where, what, wanted: `≤ ${BLOCK_MS} ms`, measured: ms, cpu: null, met: ms <= BLOCK_MS })
     }
     return judged
   })
@@ -105,10 +119,11 @@ function verdictRows(list: readonly Verdict[]): string[][] {
     v.what,
     v.wanted,
     significant(v.measured),
+    significant(v.cpu),
     v.met ? 'met' : 'NOT MET',
   ])
 }
-const VERDICT_HEADER = ['group', 'target', 'wanted', 'measured', '']
+const VERDICT_HEADER = ['group', 'target', 'wanted', 'measured', 'by cpu', '']
 
 export function heading(measured: Measured): string {
   const repetitions = Math.max(...[...measured.samples.values()].map((list) => list.length))
@@ -132,7 +147,7 @@ export function markdownReport(all: readonly Measured[], facts: Readonly<Record<
     ...Object.entries(facts).map(([name, value]) => `- ${name}: ${value}`),
     '',
     'Times are microseconds per object, medians over the repetitions. "× C" is the median of the ratios to the C limit within',
-    'each repetition. "block" is the longest time the event loop was held in any phase, median over the repetitions.',
+    'each repetition, "cpu × C" the same of processor time (which a busy machine distorts less). "block" is the longest time the event loop was held in any phase, median over the repetitions.',
     '',
     ...all.flatMap((measured) => [`## ${heading(measured)}`, '', markdownTable(HEADER, rows(measured)), '']),
     `## Targets: ${met} of ${judged.length} met`,

@@ -1,13 +1,13 @@
 // rtnetlink from TypeScript against the limit (C), iproute2, Go, Python and npm: see README.md.
 //
-//   node --import tsx benchmarks/netlink/run.ts [--quick] [--only routes4,fdb] [--contenders 'C limit,iproute2 -batch']
+//   node --import tsx benchmarks/netlink/run.ts [--quick] [--only routes4,fdb] [--contenders 'hybridnet packed,iproute2 -batch']
 //                                               [--repetitions N] [--count N] [--no-write]
 //
 // Outside it builds and installs the contenders, then starts itself again in fresh namespaces, where everything else
 // happens. In every repetition all contenders run once, in shuffled order.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -127,16 +127,23 @@ async function measure(group: Group, count: number, list: readonly Contender[], 
   for (let repetition = 0; repetition < repetitions; repetition++) {
     for (const contender of shuffled(taking)) {
       const waits = repetition > 0 && contender.patience !== undefined && count > contender.patience
-      process.stderr.write(`\r\x1b[K${group.name} ${count}, repetition ${repetition + 1}: ${contender.name}`)
+      if (process.stderr.isTTY)
+        process.stderr.write(`\r\x1b[K${group.name} ${count}, repetition ${repetition + 1}: ${contender.name}`)
       samples.get(contender.name)?.push(waits ? null : await once(contender, group, count, place))
     }
   }
-  process.stderr.write('\r\x1b[K')
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   await removeDevices()
   return { group, count, samples }
 }
 
 const started = Date.now()
+const load = loadavg()[0] ?? 0
+if (load > availableParallelism() / 2) {
+  console.log(
+    `*** the machine is busy (load ${load.toFixed(1)}): wall times and their ratios will be off; look at the cpu ratios ***`,
+  )
+}
 const list = chosenContenders()
 const versions = {
   iproute2: prepared.iproute ?? 'missing',
@@ -171,7 +178,7 @@ if (!values['no-write']) {
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })
   const name = values.quick ? 'quick' : 'latest'
-  const facts = { date: new Date(started).toISOString().slice(0, 10), ...machine(), ...versions }
+  const facts = { date: new Date(started).toISOString().slice(0, 10), ...machine(), load: load.toFixed(1), ...versions }
   const groups = all.map(({ group, count, samples }) => ({
     group: group.name,
     count,

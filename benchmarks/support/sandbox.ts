@@ -29,6 +29,8 @@ export async function restartInSandbox(variables: Readonly<Record<string, string
     HYBRIDNET_BENCHMARK_SANDBOX: '1',
   }
   const child = spawn(command, args, { stdio: 'inherit', env: environment })
+  // unshare ignores SIGTERM while its child runs; killing it takes every process of the sandbox along.
+  for (const end of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(end, () => child.kill('SIGKILL'))
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
   if (signal !== null) console.error(`the sandboxed process ended by ${signal}`)
   process.exit(code ?? 1)

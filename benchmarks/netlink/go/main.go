@@ -1,6 +1,6 @@
 // The Go contender: github.com/vishvananda/netlink on one handle, as Kubernetes network plugins use it.
 //
-//	contender GROUP COUNT DEVICE [PEER_PID]   prints {"add":seconds,"dump":seconds,"delete":seconds,"count":n}
+//	contender GROUP COUNT DEVICE [PEER_PID]   prints {"add","dump","delete" in seconds,"count","cpu":{...}}
 package main
 
 import (
@@ -27,6 +27,13 @@ func check(err error) {
 		fmt.Fprintln(os.Stderr, "go contender:", err)
 		os.Exit(1)
 	}
+}
+
+// processor time of this process, user and system, in seconds
+func processor() float64 {
+	var u unix.Rusage
+	check(unix.Getrusage(unix.RUSAGE_SELF, &u))
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
 func ipv4(base uint32, i int) net.IP {
@@ -229,14 +236,21 @@ func main() {
 	check(err)
 	g.removeAll(warmCount)
 
+	var wall, cpu []float64
+	var count int
 	start := time.Now()
+	mark := func() {
+		wall = append(wall, time.Since(start).Seconds())
+		cpu = append(cpu, processor())
+	}
+	mark()
 	g.addAll(n)
-	added := time.Now()
-	count, err := g.dump()
+	mark()
+	count, err = g.dump()
 	check(err)
-	dumped := time.Now()
+	mark()
 	g.removeAll(n)
-	removed := time.Now()
-	fmt.Printf("{\"add\":%.6f,\"dump\":%.6f,\"delete\":%.6f,\"count\":%d}\n",
-		added.Sub(start).Seconds(), dumped.Sub(added).Seconds(), removed.Sub(dumped).Seconds(), count-before)
+	mark()
+	fmt.Printf("{\"add\":%.6f,\"dump\":%.6f,\"delete\":%.6f,\"count\":%d,\"cpu\":{\"add\":%.6f,\"dump\":%.6f,\"delete\":%.6f}}\n",
+		wall[1]-wall[0], wall[2]-wall[1], wall[3]-wall[2], count-before, cpu[1]-cpu[0], cpu[2]-cpu[1], cpu[3]-cpu[2])
 }

@@ -1,7 +1,7 @@
 // The npm contender: the package `netlink`, one awaited request per object, as its manual shows it. The package does not
 // encode NDA_IFINDEX or strict checks, so dumps come whole and are filtered here.
 //
-//   contender.mjs PACKAGE_FOLDER GROUP COUNT DEVICE_INDEX   prints {"add","dump","delete" in seconds,"count","blocked" in ms}
+//   contender.mjs PACKAGE_FOLDER GROUP COUNT DEVICE_INDEX   prints {"add","dump","delete" in seconds,"count","cpu","blocked" in ms}
 import { Buffer } from 'node:buffer'
 import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'
@@ -77,15 +77,19 @@ await dump()
 await all(remove, Math.min(count, WARM))
 
 let found = 0
-const times = [performance.now()]
-const stalls = []
-for (const phase of [() => all(add, count), async () => (found = (await dump()) - before), () => all(remove, count)]) {
-  stalls.push(await longestBlock(phase))
-  times.push(performance.now())
+const phases = {
+  add: () => all(add, count),
+  dump: async () => (found = (await dump()) - before),
+  delete: () => all(remove, count),
 }
-const [a, b, c, d] = times
-const seconds = { add: (b - a) / 1000, dump: (c - b) / 1000, delete: (d - c) / 1000 }
-console.log(
-  JSON.stringify({ ...seconds, count: found, blocked: { add: stalls[0], dump: stalls[1], delete: stalls[2] } }),
-)
+const [wall, cpu, blocked] = [{}, {}, {}]
+for (const [phase, work] of Object.entries(phases)) {
+  const started = performance.now()
+  const processor = process.cpuUsage()
+  blocked[phase] = await longestBlock(work)
+  wall[phase] = (performance.now() - started) / 1000
+  const { user, system } = process.cpuUsage(processor)
+  cpu[phase] = (user + system) / 1e6
+}
+console.log(JSON.stringify({ ...wall, count: found, cpu, blocked }))
 process.exit(0)

@@ -1,6 +1,6 @@
 """The Python contender: pyroute2's IPRoute, one call per object, as its manual shows it.
 
-contender.py GROUP COUNT DEVICE     prints {"add": seconds, "dump": seconds, "delete": seconds, "count": n}
+contender.py GROUP COUNT DEVICE     prints {"add", "dump", "delete" in seconds, "count", "cpu": {...}}
 contender.py --version              prints the library's version, for the results
 """
 import json
@@ -86,17 +86,25 @@ def main():
             for i in range(warm):
                 change(command, i)
 
-        times = [time.monotonic()]
+        def mark():
+            return time.monotonic(), time.process_time()
+
+        marks = [mark()]
         for i in range(count):
             change("add", i)
-        times.append(time.monotonic())
+        marks.append(mark())
         found = dump() - before if dump else None
-        times.append(time.monotonic())
+        marks.append(mark())
         for i in range(count):
             change("del", i)
-        times.append(time.monotonic())
-    add, dumped, delete = (b - a for a, b in zip(times, times[1:]))
-    print(json.dumps({"add": add, "dump": dumped if dump else None, "delete": delete, "count": found}))
+        marks.append(mark())
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(marks, marks[1:])]
+    if not dump:
+        steps[1] = (None, None)
+    phases = ("add", "dump", "delete")
+    wall = {phase: step[0] for phase, step in zip(phases, steps)}
+    cpu = {phase: step[1] for phase, step in zip(phases, steps)}
+    print(json.dumps({**wall, "count": found, "cpu": cpu}))
 
 
 main()
