@@ -1,5 +1,6 @@
 // The overlay part of Appendix A on the real kernel, as `ip`, `bridge` and `nft` show it; a restart writes nothing; what
 // the original left is adopted; what is foreign stands.
+import { spawn } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DataplaneEngine, type EngineStatus, type InputDelta } from '../../../lib/dataplane/index.ts'
@@ -111,7 +112,7 @@ test('an empty node becomes the golden one', async () => {
     '52:54:00:00:00:12 dst 192.168.56.12 self permanent',
     'ff:ff:ff:ff:ff:f1 dst 192.168.56.12 self permanent',
   ])
-  assert.equal(lines(node.run('ip neigh show proxy')), ['100.64.0.11 dev eth0.vxlan4 proxy'])
+  assert.equal(lines(node.run('ip -4 neigh show proxy')), ['100.64.0.11 dev eth0.vxlan4 proxy'])
   assert.equal(lines(node.run('ip -6 neigh show proxy')).sort(), [
     'fd64::11 dev eth0.vxlan4 proxy',
     `fe80::ecee:eeff:feee:eeee dev ${hostLink('a')} proxy`,
@@ -133,16 +134,21 @@ test('an empty node becomes the golden one', async () => {
 })
 
 test('a restart with nothing changed writes nothing', async () => {
-  const monitor = node.run('ip -ts monitor all > /tmp/hybridnet-monitor & echo $!').trim()
+  const monitor = spawn('nsenter', [`--net=${node.path}`, 'ip', 'monitor', 'all'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  let events = ''
+  monitor.stdout.on('data', (chunk: Buffer) => (events += chunk.toString()))
+  const ended = new Promise((resolve) => monitor.on('close', resolve))
   const status = await withEngine(node, { ...overlayInput([1, 2]), pods }, async (engine) => {
     engine.audit()
     await new Promise((resolve) => setTimeout(resolve, 200))
     assert.ok(await engine.waitFor(() => engine.status().inSync, 3000))
   })
-  process.kill(Number(monitor))
+  monitor.kill()
+  await ended
   assert.equal(status.operations, {})
   assert.is(status.netfilter.transactions, 0)
-  const events = node.run('cat /tmp/hybridnet-monitor; rm /tmp/hybridnet-monitor')
   assert.not.match(events, /RULE|ROUTE.*table (1\d{4}|4000\d)|vxlan4.*self/, 'the kernel announced no change')
 })
 

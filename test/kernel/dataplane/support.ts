@@ -96,35 +96,32 @@ export class Fabric {
     return node
   }
 
-  /** A pod: a namespace with the veth, address and routes of §7.2, as CNI ADD wires it. */
-  async addPod(node: TestNode, name: string, address: string): Promise<string> {
+  /** A pod: a namespace with the veth, addresses and routes of §7.2, as CNI ADD wires it. Returns its path. */
+  async addPod(node: TestNode, name: string, ...addresses: readonly string[]): Promise<string> {
     const path = join(this.folder, `pod-${name}`)
     await createNamespace(path)
     this.#namespaces.push(path)
     const namespace = NetworkNamespace.open(path)
     const host = RouteSocket.open(node.namespace)
     const link = hostLink(name)
-    await host.run(
-      request.linkAdd({
-        kind: 'veth',
-        name: link,
-        mac: 0xeeeeeeeeeeee,
-        mtu: 1450,
-        up: true,
-        peer: { name: 'eth0', namespace, mtu: 1450 },
-      }),
+    const veth = { kind: 'veth', name: link, mac: 0xeeeeeeeeeeee, mtu: 1450 } as const
+    await host.run(request.linkAdd({ ...veth, peer: { name: 'eth0', namespace, mtu: 1450 } }))
+    const conf = (family: 4 | 6): string => `/proc/sys/net/ipv${family}/conf/${link}`
+    node.run(
+      `echo 0 > ${conf(6)}/accept_dad; echo 1 > ${conf(6)}/proxy_ndp; echo 1 > ${conf(4)}/proxy_arp; ` +
+        `echo 0 > ${conf(4)}/rp_filter; echo 0 > /proc/sys/net/ipv4/neigh/${link}/proxy_delay; ip link set ${link} up`,
     )
     host.close()
     namespace.close()
-    node.run(
-      `sysctl -qw net.ipv4.conf.${link}.proxy_arp=1 net.ipv4.conf.${link}.rp_filter=0 net.ipv4.neigh.${link}.proxy_delay=0`,
-    )
-    runIn(
-      path,
-      address.includes(':')
-        ? `ip link set eth0 up; ip addr add ${address}/64 dev eth0 noprefixroute nodad; ip route add default via fe80::ecee:eeff:feee:eeee dev eth0`
-        : `ip link set eth0 up; ip addr add ${address}/16 dev eth0 noprefixroute; ip route add 169.254.1.1 dev eth0 scope link; ip route add default via 169.254.1.1 dev eth0`,
-    )
+    runIn(path, 'ip link set eth0 up')
+    for (const address of addresses) {
+      runIn(
+        path,
+        address.includes(':')
+          ? `ip addr add ${address}/64 dev eth0 noprefixroute nodad; ip route add default via fe80::ecee:eeff:feee:eeee dev eth0`
+          : `ip addr add ${address}/16 dev eth0 noprefixroute; ip route add 169.254.1.1 dev eth0 scope link; ip route add default via 169.254.1.1 dev eth0`,
+      )
+    }
     return path
   }
 
