@@ -115,6 +115,8 @@ export class TableNetworking implements PodNetworking {
   readonly detached: Attachment[] = []
   readonly findings: string[] = []
   readonly gone = new Set<string>()
+  /** Container IDs of `namespace/name`, as IPInstance statuses tell them. */
+  readonly sandboxes = new Map<string, string>()
   /** What waitReady does; ready at once unless replaced. */
   ready: (addresses: PodAddresses, signal: AbortSignal) => Promise<void> = () => Promise.resolve()
   current = { ready: true, existingPodsAffected: false, reasons: [] as string[] }
@@ -178,7 +180,7 @@ export class TableNetworking implements PodNetworking {
   }
 
   assignedPods(): Promise<readonly { pod: PodAddresses; containerId: string | null }[]> {
-    return Promise.resolve([...this.#pods.values()].map((pod) => ({ pod, containerId: null })))
+    return Promise.resolve([...this.#pods].map(([key, pod]) => ({ pod, containerId: this.sandboxes.get(key) ?? null })))
   }
 }
 

@@ -63,8 +63,8 @@ function showMac(mac: number | null): string {
   return mac === null ? 'none' : formatMac(mac)
 }
 
-function podFindings(attachment: Attachment, facts: WiringFacts): string[] {
-  const { ifname, netns, pod } = attachment
+function podFindings(attachment: Attachment, facts: WiringFacts, netns: string): string[] {
+  const { ifname, pod } = attachment
   if (facts.pod === null) return [`network namespace ${netns} is missing`]
   const { link, addresses, routes } = facts.pod
   if (link === null) return [`interface ${ifname} is missing in ${netns}`]
@@ -101,13 +101,11 @@ function objects(value: unknown): JsonObject[] {
 }
 
 /** Where the result the runtime keeps differs from the record. */
-function resultFindings(attachment: Attachment, prevResult: JsonObject | null): string[] {
+function resultFindings(attachment: Attachment, netns: string, prevResult: JsonObject | null): string[] {
   if (prevResult === null) return []
   const interfaces = objects(prevResult['interfaces'])
-  const ours = interfaces.findIndex(
-    (entry) => entry['name'] === attachment.ifname && entry['sandbox'] === attachment.netns,
-  )
-  if (ours < 0) return [`prevResult has no interface ${attachment.ifname} in ${attachment.netns}`]
+  const ours = interfaces.findIndex((entry) => entry['name'] === attachment.ifname && entry['sandbox'] === netns)
+  if (ours < 0) return [`prevResult has no interface ${attachment.ifname} in ${netns}`]
   const own = new Set(
     attachment.pod.addresses.map(({ address, prefixLength }) => `${formatAddress(address)}/${prefixLength}`),
   )
@@ -118,16 +116,17 @@ function resultFindings(attachment: Attachment, prevResult: JsonObject | null): 
     .map((address) => `prevResult has address ${address}, which is not assigned to the pod`)
 }
 
-/** All divergences of an attachment's own wiring; pure. */
+/** All divergences of an attachment's own wiring; pure. `netns` is the path the runtime names now. */
 export function compareWiring(
   attachment: Attachment,
   facts: WiringFacts,
+  netns: string,
   prevResult: JsonObject | null,
 ): readonly string[] {
   return [
     ...hostFindings(attachment, facts),
-    ...podFindings(attachment, facts),
-    ...resultFindings(attachment, prevResult),
+    ...podFindings(attachment, facts, netns),
+    ...resultFindings(attachment, netns, prevResult),
   ]
 }
 
@@ -154,7 +153,7 @@ export async function check(context: CniContext, call: CniCall, signal: AbortSig
     findings = [`container ${call.containerId} has no attachment ${call.ifname} on this node`]
   } else {
     const facts = await context.wiring.inspect(attachment, call.netns)
-    findings = compareWiring(attachment, facts, call.prevResult)
+    findings = compareWiring(attachment, facts, call.netns, call.prevResult)
     if (findings.length === 0) findings = await networkFindings(context, attachment, signal)
     const uid = call.pod?.uid ?? null
     if (uid !== null && uid !== attachment.pod.uid) {

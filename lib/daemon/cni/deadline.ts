@@ -24,17 +24,25 @@ export async function withDeadline<T>(
   }
 }
 
+// What an aborted wait gets to say what it was waiting for.
+const lastWordMs = 100
+
 /**
- * The outcome of `promise`, or a rejection with the signal's reason as soon as it aborts, for work that may be slow to
- * notice. What the work does later is ignored.
+ * The outcome of `promise`; once the signal aborts, it has a moment to reject with its own reason ("expected 2 addresses,
+ * found 1"), then the rejection is the signal's. What slow work does later is ignored.
  */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    // Work that notices by itself says better what was missing: it goes first.
-    const abort = (): void => void setImmediate(() => reject(signal.reason as Error))
+    let timer: NodeJS.Timeout | undefined
+    const abort = (): void => {
+      timer = setTimeout(() => reject(signal.reason as Error), lastWordMs)
+    }
     if (signal.aborted) abort()
     signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    promise.then(resolve, reject).finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+    })
   })
 }
 

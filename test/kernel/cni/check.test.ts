@@ -134,6 +134,24 @@ test('a result with an address that is not ours, a pod of another UID, the netwo
   node.networking.findings.splice(0)
 })
 
+test('an interface adopted from a daemon without records passes CHECK', async () => {
+  const wired = await node.call({ command: 'ADD', pod, netns, containerId: 'adopted' })
+  assert.is(document(wired)['code'], 103, 'the namespace has its interface already')
+  const [attachment] = node.service.attachments()
+  assert.ok(attachment)
+  await node.recordFile(`${attachment.containerId}:eth0.json`, '')
+  node.networking.sandboxes.set('default/checked', 'adopted')
+  await node.restart()
+  assert.equal(
+    node.service.attachments().map(({ containerId }) => containerId),
+    ['adopted'],
+  )
+  const check = { command: 'CHECK', pod, netns, containerId: 'adopted', config: { prevResult: result } } as const
+  assert.is((await node.call(check)).stdout, '')
+  assert.is((await node.call({ command: 'DEL', containerId: 'adopted' })).status, 0)
+  assert.not.match(sh('ip', '-o', 'link'), /hybr/)
+})
+
 test('a container nobody attached', async () => {
   const check = await node.call({ command: 'CHECK', pod, netns, containerId: 'unknown' })
   assert.match(String(document(check)['details']), /container unknown has no attachment eth0 on this node/)

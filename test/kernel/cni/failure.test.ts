@@ -54,6 +54,7 @@ test('a readiness that never comes ends at the deadline with code 11 and the rea
     })
   const result = await node.call({ command: 'ADD', pod, netns })
   assert.is(document(result)['code'], 11, result.stdout)
+  assert.match(String(document(result)['msg']), /no rule for 10\.10\.0\.0\/16 yet/)
   assert.ok(result.milliseconds > 600 && result.milliseconds < 3000, `${result.milliseconds} ms`)
   assertNothingLeft(netns)
   node.networking.ready = () => Promise.resolve()
@@ -84,6 +85,7 @@ test('addresses that come late are waited for; those that never come are code 11
   assert.is((await node.call({ command: 'DEL' })).status, 0)
   const never = await node.call({ command: 'ADD', pod: { name: 'never', addresses: [] }, netns })
   assert.is(document(never)['code'], 11)
+  assert.is(document(never)['details'], 'expected 1, found 0')
   assertNothingLeft(netns)
 })
 
