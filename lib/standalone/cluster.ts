@@ -175,7 +175,7 @@ export class Cluster {
 
   /** Stop everything and remove the directory (unless it was given). The namespaces and links are removed, too. */
   async stop(): Promise<void> {
-    await Promise.all([this.scheduler.stop(), this.#manager?.stop(), ...this.#nodes.map((node) => node.stop())])
+    await Promise.all([this.scheduler.stop(), this.#manager?.stop(2000), ...this.#nodes.map((node) => node.stop())])
     this.client.close()
     await this.apiServer.close()
     await this.fabric.close()

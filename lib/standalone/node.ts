@@ -105,9 +105,9 @@ export class ClusterNode {
     await kubelet?.stop()
   }
 
-  /** Stop everything that runs for the node. Its namespace, and the pods', remain the sandbox's to end. */
-  async stop(): Promise<void> {
-    await Promise.all([this.stopKubelet(), this.daemon?.stop(), this.#echo?.close()])
+  /** Stop everything that runs for the node, its daemon by force after `graceMs`. Its namespace, and the pods', remain the sandbox's to end. */
+  async stop(graceMs = 2000): Promise<void> {
+    await Promise.all([this.stopKubelet(), this.daemon?.stop(graceMs), this.#echo?.close()])
     this.#echo = null
   }
 

@@ -40,8 +40,17 @@ export class TestPlugin {
 
   /** Refuse a command from now on, or no longer. */
   refuse(command: 'ADD' | 'DEL', refused: boolean): void {
-    const path = join(this.#directory, `refuse-${command}`)
-    if (refused) writeFileSync(path, '')
+    this.#order(`refuse-${command}`, refused)
+  }
+
+  /** Never answer a command from now on, or answer again. */
+  hang(command: 'ADD' | 'DEL', hanging: boolean): void {
+    this.#order(`hang-${command}`, hanging)
+  }
+
+  #order(name: string, inForce: boolean): void {
+    const path = join(this.#directory, name)
+    if (inForce) writeFileSync(path, '')
     else rmSync(path, { force: true })
   }
 }
@@ -60,6 +69,7 @@ if (fs.existsSync('${directory}/refuse-' + command)) {
   console.log(JSON.stringify({ cniVersion: config.cniVersion, code: 11, msg: 'told to refuse' }))
   process.exit(1)
 }
+if (fs.existsSync('${directory}/hang-' + command)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 const host = 'w' + container.slice(0, 10)
 if (command === 'ADD') {
   const last = '${directory}/last-' + config.prefix

@@ -74,16 +74,17 @@ export class CniRuntime {
   /**
    * ADD through the chain. On failure the caller owes a {@link del}.
    *
+   * @param signal kills the plugin that runs when it aborts
    * @returns the last plugin's result
    * @throws CniPluginError of the plugin that refused
    */
-  async add(attachment: Attachment): Promise<CniResult> {
+  async add(attachment: Attachment, signal?: AbortSignal): Promise<CniResult> {
     const list = await this.configList()
     // Remembered before the first plugin runs: whatever half of the chain did must be undone with the same configuration.
     await this.#remember({ attachment, list, result: null })
     let previous: CniResult | null = null
     for (const plugin of list.plugins) {
-      const stdout = await this.#execute('ADD', list, plugin, previous, attachment)
+      const stdout = await this.#execute('ADD', list, plugin, previous, attachment, signal)
       previous = parseResult(`CNI ADD ${plugin.type}`, stdout)
     }
     if (previous === null) throw new Error(`${list.source}: the list has no plugin`)
@@ -92,12 +93,12 @@ export class CniRuntime {
   }
 
   /** DEL in reverse order with the remembered configuration and result; one that was never remembered has nothing to undo. */
-  async del(attachment: Attachment): Promise<void> {
+  async del(attachment: Attachment, signal?: AbortSignal): Promise<void> {
     const cached = await this.#recall(attachment.containerId, attachment.ifname)
     if (cached === null) return
     const previous = passesPreviousResult(cached.list) ? cached.result : null
     for (const plugin of cached.list.plugins.toReversed()) {
-      await this.#execute('DEL', cached.list, plugin, previous, attachment)
+      await this.#execute('DEL', cached.list, plugin, previous, attachment, signal)
     }
     await rm(this.#cachePath(attachment.containerId, attachment.ifname), { force: true })
   }
@@ -182,6 +183,7 @@ export class CniRuntime {
     plugin: PluginConfig,
     previous: CniResult | null,
     attachment: Attachment | null,
+    signal?: AbortSignal,
   ): Promise<string> {
     const operation = `CNI ${command} ${plugin.type}`
     const [file = '', ...args] = [...this.#options.wrapper, await this.#find(plugin.type)]
@@ -194,6 +196,7 @@ export class CniRuntime {
         stdio: ['pipe', 'pipe', 'pipe'],
         timeout: timeoutMs,
         killSignal: 'SIGKILL',
+        ...(signal === undefined ? {} : { signal }),
       })
       let stdout = ''
       let stderr = ''

@@ -60,7 +60,7 @@ export class Kubelet {
     this.#manager = new SandboxManager(options.runtime, options.echoPort, this.#log)
     this.#events = new EventRecorder(client, { component: 'kubelet', host: nodeName, logger: this.#log })
     this.#queue = new WorkQueue({
-      process: (key) => this.#sync(key),
+      process: (key, signal) => this.#sync(key, signal),
       concurrency: 8,
       baseDelayMs: 100,
       maxDelayMs: 10_000,
@@ -127,22 +127,22 @@ export class Kubelet {
     }
   }
 
-  async #sync(key: string): Promise<void> {
+  async #sync(key: string, signal: AbortSignal): Promise<void> {
     const pod = this.#pods.store.get(key)
     const present = this.#sandboxes.get(key)
-    if (present !== undefined && present.owner.uid !== pod?.metadata.uid) await this.#teardown(key, present)
+    if (present !== undefined && present.owner.uid !== pod?.metadata.uid) await this.#teardown(key, present, signal)
     if (pod === undefined) return
-    if (pod.metadata.deletionTimestamp !== undefined) return this.#finish(key, pod)
-    if (isFinished(pod)) return this.#teardown(key, this.#sandboxes.get(key))
+    if (pod.metadata.deletionTimestamp !== undefined) return this.#finish(key, pod, signal)
+    if (isFinished(pod)) return this.#teardown(key, this.#sandboxes.get(key), signal)
     if (pod.spec.hostNetwork === true) return this.#runHostPod(pod)
-    const sandbox = this.#sandboxes.get(key) ?? (await this.#create(key, pod))
+    const sandbox = this.#sandboxes.get(key) ?? (await this.#create(key, pod, signal))
     await this.#report(pod, runningStatus(pod, sandbox, this.#options.addresses))
   }
 
-  async #create(key: string, pod: Pod): Promise<Sandbox> {
+  async #create(key: string, pod: Pod, signal: AbortSignal): Promise<Sandbox> {
     const { namespace, name, uid } = pod.metadata
     try {
-      const sandbox = await this.#manager.create({ namespace, name, uid })
+      const sandbox = await this.#manager.create({ namespace, name, uid }, signal)
       this.#sandboxes.set(key, sandbox)
       this.#log.info({ pod: key, container: sandbox.containerId, addresses: sandbox.addresses }, 'sandbox runs')
       this.#events.event(
@@ -153,6 +153,7 @@ export class Kubelet {
       )
       return sandbox
     } catch (error) {
+      if (signal.aborted) throw error
       const message = error instanceof Error ? error.message : String(error)
       const text = `Failed to create pod sandbox: ${message}`
       this.#events.event(involvedObject(PODS, pod.metadata), 'Warning', 'FailedCreatePodSandBox', text)
@@ -169,9 +170,9 @@ export class Kubelet {
   }
 
   /** A pod that was told to go: DEL, its last status, and then the final deletion, which is the kubelet's to do. */
-  async #finish(key: string, pod: Pod): Promise<void> {
+  async #finish(key: string, pod: Pod, signal: AbortSignal): Promise<void> {
     const sandbox = this.#sandboxes.get(key)
-    await this.#teardown(key, sandbox)
+    await this.#teardown(key, sandbox, signal)
     this.#hostPods.delete(pod.metadata.uid)
     const { namespace, name, uid } = pod.metadata
     if (!isFinished(pod)) await this.#report(pod, finishedStatus(pod, sandbox ?? null))
@@ -182,9 +183,9 @@ export class Kubelet {
     )
   }
 
-  async #teardown(key: string, sandbox: Sandbox | undefined): Promise<void> {
+  async #teardown(key: string, sandbox: Sandbox | undefined, signal: AbortSignal): Promise<void> {
     if (sandbox === undefined) return
-    await this.#manager.remove(sandbox)
+    await this.#manager.remove(sandbox, signal)
     if (this.#sandboxes.get(key) === sandbox) this.#sandboxes.delete(key)
     this.#log.info({ pod: key, container: sandbox.containerId }, 'sandbox removed')
   }

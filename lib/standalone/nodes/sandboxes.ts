@@ -43,7 +43,7 @@ export class SandboxManager {
     this.#runtime = runtime
     this.#echoPort = echoPort
     this.#leftovers = new WorkQueue<Attachment>({
-      process: (attachment) => this.#discard(attachment),
+      process: (attachment, signal) => this.#discard(attachment, signal),
       baseDelayMs: 500,
       maxDelayMs: 30_000,
       onError: (error, { containerId }, failures) =>
@@ -60,9 +60,10 @@ export class SandboxManager {
    * Make a namespace and wire it. A failed attempt is undone: its DEL runs (again and again, if need be) and its namespace
    * is removed.
    *
+   * @param signal gives it up: what was made so far is then for recover() to find
    * @throws Error of the step that failed
    */
-  async create(owner: SandboxOwner): Promise<Sandbox> {
+  async create(owner: SandboxOwner, signal: AbortSignal): Promise<Sandbox> {
     const containerId = randomBytes(32).toString('hex')
     const attachment: Attachment = {
       containerId,
@@ -73,19 +74,20 @@ export class SandboxManager {
     // It comes with lo up, for which runtimes have the `loopback` plugin.
     await createNamespace(attachment.netns)
     try {
-      const result = await this.#runtime.add(attachment)
+      const result = await this.#runtime.add(attachment, signal)
       return await this.#running(owner, attachment, resultAddresses(result))
     } catch (error) {
-      // Before the next attempt, as containerd does; when it fails, later.
-      await this.#discard(attachment).catch(() => this.#leftovers.addAfter(attachment, 500))
+      // Before the next attempt, as containerd does; when it fails, later. A kubelet that stops leaves it to its successor.
+      if (signal.aborted) throw error
+      await this.#discard(attachment, signal).catch(() => this.#leftovers.addAfter(attachment, 500))
       throw error
     }
   }
 
   /** DEL, then the namespace. What is gone already is no error; an error leaves the sandbox to be removed again. */
-  async remove(sandbox: Sandbox): Promise<void> {
+  async remove(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
     await sandbox.echo.close()
-    await this.#discard(sandbox.attachment)
+    await this.#discard(sandbox.attachment, signal)
   }
 
   /**
@@ -121,8 +123,8 @@ export class SandboxManager {
     }
   }
 
-  async #discard(attachment: Attachment): Promise<void> {
-    await this.#runtime.del(attachment)
+  async #discard(attachment: Attachment, signal?: AbortSignal): Promise<void> {
+    await this.#runtime.del(attachment, signal)
     if (existsSync(attachment.netns)) await deleteNamespace(attachment.netns)
   }
 }

@@ -196,6 +196,25 @@ test('a restarted kubelet takes over what runs and removes what was deleted mean
   assert.ok(await greetingFrom('node2', kept.status.podIP ?? ''), 'its responder answers again')
 })
 
+test('a kubelet stops in the middle of an ADD, and its successor clears up', async () => {
+  const node = cluster.node('node1')
+  const before = plugin.calls().length
+  plugin.hang('ADD', true)
+  await createPod('half', { nodeName: 'node1' })
+  const [first] = await eventually(() => plugin.calls().length > before && plugin.calls().slice(before))
+  const started = performance.now()
+  await node.stopKubelet()
+  assert.ok(performance.now() - started < 2000, 'it does not wait for the plugin')
+  assert.ok(existsSync(first?.netns ?? ''))
+  plugin.hang('ADD', false)
+  await node.startKubelet()
+  await running('half')
+  assert.not(existsSync(first?.netns ?? ''))
+  const calls = plugin.calls().slice(before)
+  assert.equal([calls[1]?.command, calls[1]?.container], ['DEL', first?.container])
+  assert.is.not(calls[2]?.container, first?.container)
+})
+
 test('a finalizer keeps the object, not the sandbox', async () => {
   await createPod('held', {}, { finalizers: ['example.com/hold'] })
   await running('held')

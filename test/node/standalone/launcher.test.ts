@@ -8,17 +8,18 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NODES } from '../../../lib/api/index.ts'
 import { KubeClient } from '../../../lib/kube/index.ts'
+import { programCommand } from '../../../lib/standalone/project.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requireSandbox } from '../../support/sandbox.ts'
 
 requireSandbox()
 // The API is reached over the loopback device, as on a machine.
 execFileSync('ip', ['link', 'set', 'lo', 'up'])
-const root = join(import.meta.dirname, '../../..')
 const temporary = mkdtempSync(join(tmpdir(), 'launcher-'))
 test.after(() => rmSync(temporary, { recursive: true, force: true }))
 
-const program = [process.execPath, '--import', 'tsx', join(root, 'lib/main/hybridnet.ts'), 'standalone'] as const
+// The bundle where there is one (scripts/test makes it): it starts several times faster than the source.
+const program = programCommand('standalone')
 const environment = { ...process.env, TMPDIR: temporary }
 
 interface Running {
