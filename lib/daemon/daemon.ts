@@ -23,6 +23,9 @@ import { EngineReadiness } from './readiness.ts'
 import { ResolverFeed } from './resolver-feed.ts'
 import { ClusterView } from './view/cluster-view.ts'
 
+/** The longest a timer can run: some 24 days. */
+const FOREVER_MS = 2 ** 31 - 1
+
 type Parents = 'vxlanParent' | 'vlanParent' | 'bgpInterface'
 
 export interface DaemonOptions {
@@ -149,10 +152,11 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
     onLocalChange: () => networking.clusterChanged(),
   })
   owner.own(() => view.stop())
+  const readiness = new EngineReadiness(engine, options.vxlanMtu)
   const networking = new NodePodNetworking({
     client,
     view,
-    dataplane: new EngineReadiness(engine, options.vxlanMtu),
+    dataplane: readiness,
     hostNamespace: namespace,
     nodeName,
     log: log.child({ component: 'cni' }),
@@ -175,9 +179,12 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
     }),
   )
   await view.start()
-  await engine.start(initial)
+  // What changes while the engine starts is its business already.
   started = true
+  await engine.start(initial)
   publish()
+  // A pod wired before the masquerade stands would leave the node with an address nobody answers.
+  await engine.waitFor(() => readiness.ready, FOREVER_MS)
   log.info({ operations: engine.status().operationCount, remotePods: view.remotePods.size }, 'the kernel is in order')
   await serveCni(options, owner, networking)
   return { engine, view, stop: () => owner.close() }

@@ -11,6 +11,7 @@ const IPV6_MINIMUM_MTU = 1280
 export class EngineReadiness implements PodDataplane {
   readonly #engine: DataplaneEngine
   readonly #vxlanMtu: number
+  #passed = false
   /** Since when keys have been failing. */
   readonly #failingSince = new Map<string, number>()
 
@@ -20,8 +21,10 @@ export class EngineReadiness implements PodDataplane {
     this.#vxlanMtu = vxlanMtu
   }
 
+  /** Both halves of the dataplane have made one complete pass (R-SRV-02). */
   get ready(): boolean {
-    return this.#engine.facts() !== null && this.#engine.status().netfilter.error === null
+    this.#passed ||= this.#engine.facts() !== null && this.#engine.status().netfilter.inSync
+    return this.#passed
   }
 
   missingFor(address: IPAddress): readonly string[] {

@@ -5,15 +5,17 @@ import * as assert from 'uvu/assert'
 import { IPINSTANCES, NODEINFOS, type IPInstance, type NodeInfo } from '../../lib/api/index.ts'
 import type { Cluster } from '../../lib/standalone/index.ts'
 import { eventually } from '../support/eventually.ts'
-import { checkPairs, createPod, deletePod, runningPod, showLogs, startCluster } from './support.ts'
+import { checkPairs, createPod, deletePod, reported, runningPod, showLogs, startCluster } from './support.ts'
 
 let cluster: Cluster
 const pods = new Map<string, string[]>()
 let failed = true
 
-test.before(async () => {
-  cluster = await startCluster(3)
-})
+test.before(
+  reported(async () => {
+    cluster = await startCluster(3)
+  }),
+)
 test.after(async () => {
   if (failed) showLogs(cluster)
   await cluster.stop()

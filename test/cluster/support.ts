@@ -99,3 +99,15 @@ export async function checkPairs(cluster: Cluster, pods: ReadonlyMap<string, rea
   }
   return wrong
 }
+
+/** A hook whose failure is told: uvu only counts the tests that did not run. */
+export function reported(hook: () => Promise<void>): () => Promise<void> {
+  return async () => {
+    try {
+      await hook()
+    } catch (error) {
+      console.error(error)
+      throw error
+    }
+  }
+}

@@ -24,14 +24,20 @@ test('the signal ends the waiting with what the caller says', async () => {
   const abort = new AbortController()
   const waiting = waiters.until(() => null, abort.signal, late)
   abort.abort()
-  await waiting.then(assert.unreachable, (error: Error) => assert.is(error.message, 'too late'))
+  await waiting.then(
+    () => assert.unreachable(),
+    (error: Error) => assert.is(error.message, 'too late'),
+  )
   waiters.notify()
 })
 
 test('a signal that is aborted already does not wait', async () => {
   await new Waiters()
     .until(() => null, AbortSignal.abort(), late)
-    .then(assert.unreachable, (error: Error) => assert.is(error.message, 'too late'))
+    .then(
+      () => assert.unreachable(),
+      (error: Error) => assert.is(error.message, 'too late'),
+    )
 })
 
 test('an error of the condition is the answer, and stops only its own waiter', async () => {
@@ -48,7 +54,10 @@ test('an error of the condition is the answer, and stops only its own waiter', a
   const good = waiters.until(() => (broken ? 1 : null), never, late)
   broken = true
   waiters.notify()
-  await bad.then(assert.unreachable, (error: Error) => assert.is(error.message, 'broken'))
+  await bad.then(
+    () => assert.unreachable(),
+    (error: Error) => assert.is(error.message, 'broken'),
+  )
   assert.is(await good, 1)
 })
 
