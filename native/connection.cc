@@ -16,9 +16,9 @@ namespace {
 
 constexpr uint32_t kMessagesPerSend = 128;
 constexpr uint32_t kFdbMessagesPerSend = 64;
-constexpr size_t kBytesPerSend = 64 * 1024;
+constexpr size_t kBytesPerSend = size_t{64} * 1024;
 // The kernel never makes a dump datagram longer than this.
-constexpr size_t kReceiveBytes = 32 * 1024;
+constexpr size_t kReceiveBytes = size_t{32} * 1024;
 // A refused message is charged about 832 bytes; 128 of them fit even the default buffer, 1 MiB leaves room for texts.
 constexpr int kSocketBytes = 1024 * 1024;
 constexpr int kDumpAttempts = 10;
@@ -99,7 +99,7 @@ Failure ParseError(const nlmsghdr* message) {
 }
 
 Failure Connection::Open() {
-  const Failure failure = OpenNetlink(NETLINK_ROUTE, kSocketBytes, &fd_);
+  Failure failure = OpenNetlink(NETLINK_ROUTE, kSocketBytes, &fd_);
   if (failure) return failure;
   buffer_.reset(new uint64_t[kReceiveBytes / sizeof(uint64_t)]);
   Strict(true);

@@ -19,9 +19,9 @@ namespace hybridnet {
 namespace {
 
 constexpr int kDatagrams = 32;
-constexpr size_t kDatagramBytes = 16 * 1024;
+constexpr size_t kDatagramBytes = size_t{16} * 1024;
 /** Words of one callback: some 3000 events, 1 to 3 ms of JavaScript. */
-constexpr size_t kChunkWords = 64 * 1024;
+constexpr size_t kChunkWords = size_t{64} * 1024;
 
 enum class Loss : uint8_t { kNone, kKernelBuffer, kQueue };
 

@@ -313,7 +313,7 @@ class PingJob final : public Job {
       if (length < 0) return;
       const uint8_t* at = buffer;
       if (raw_ && !v6()) {
-        const ssize_t header = (buffer[0] & 0xf) * 4;
+        const ssize_t header = ssize_t{buffer[0] & 0xf} * 4;
         at += header;
         length -= header;
       }

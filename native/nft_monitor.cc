@@ -24,7 +24,7 @@ namespace hybridnet {
 
 namespace {
 
-constexpr size_t kDatagramBytes = 64 * 1024;
+constexpr size_t kDatagramBytes = size_t{64} * 1024;
 /** First attribute of every nftables message but NEWGEN's: the table's name (NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, ...).
  */
 constexpr uint16_t kTableAttribute = 1;

@@ -17,7 +17,7 @@ namespace hybridnet {
 
 namespace {
 
-constexpr size_t kFrameBytes = 64 * 1024;
+constexpr size_t kFrameBytes = size_t{64} * 1024;
 /** Frames waiting for JavaScript; later ones are dropped and counted. */
 constexpr size_t kMaxFrames = 256;
 constexpr size_t kFramesPerCallback = 64;

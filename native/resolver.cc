@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include <deque>
+#include <iterator>
 
 #include "addon.h"
 #include "codec.h"
@@ -32,7 +32,7 @@ namespace hybridnet {
 namespace {
 
 constexpr int kSocketBytes = 8 * 1024 * 1024;
-constexpr size_t kReceiveBytes = 16 * 1024;
+constexpr size_t kReceiveBytes = size_t{16} * 1024;
 /** Questions answered with one send. */
 constexpr size_t kAnswersPerSend = 64;
 /** Words of one report to JavaScript: 6 per address. */
@@ -122,11 +122,11 @@ class Resolver final : public Napi::ObjectWrap<Resolver>, private Subscription {
     const uint32_t* words = Records(info, &count);
     if (words == nullptr) return info.Env().Undefined();
     size_t wide = 0;
-    for (uint32_t i = 0; i < count; i++) wide += KeyOf(words + i * NeighLayout::kWords).wide ? 1 : 0;
+    for (size_t i = 0; i < count; i++) wide += KeyOf(words + i * NeighLayout::kWords).wide ? 1 : 0;
     // A single pod may be an update; making room for one more costs nothing either way.
     table_.Reserve(count - wide, wide);
     bool late = false;
-    for (uint32_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
       const uint32_t* record = words + i * NeighLayout::kWords;
       uint8_t mac[6];
       StoreMac(record, mac);
@@ -145,7 +145,7 @@ class Resolver final : public Napi::ObjectWrap<Resolver>, private Subscription {
     uint32_t count = 0;
     uint32_t erased = 0;
     const uint32_t* words = Records(info, &count);
-    for (uint32_t i = 0; words != nullptr && i < count; i++) {
+    for (size_t i = 0; words != nullptr && i < count; i++) {
       if (table_.Erase(KeyOf(words + i * NeighLayout::kWords))) erased++;
     }
     return Napi::Number::New(info.Env(), erased);
@@ -166,7 +166,7 @@ class Resolver final : public Napi::ObjectWrap<Resolver>, private Subscription {
     const std::atomic<uint64_t>* counters[] = {
         &counters_.answered, &counters_.missed, &counters_.suppressed, &counters_.dropped,    &counters_.overruns,
         &counters_.refused,  &counters_.scans,  &counters_.lastError,  &counters_.latencyMax, &counters_.latencySum};
-    constexpr size_t kCounters = sizeof counters / sizeof *counters;
+    constexpr size_t kCounters = std::size(counters);
     Napi::Float64Array values = Napi::Float64Array::New(info.Env(), kCounters + 2 + kBuckets);
     for (size_t i = 0; i < kCounters; i++) values[i] = static_cast<double>(counters[i]->load());
     values[kCounters] = static_cast<double>(table_.size());

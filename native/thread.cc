@@ -7,7 +7,7 @@ namespace hybridnet {
 
 namespace {
 // The deepest thread keeps its buffers on the heap; the default of 8 MiB a thread would only inflate the address space.
-constexpr size_t kStackBytes = 512 * 1024;
+constexpr size_t kStackBytes = size_t{512} * 1024;
 }  // namespace
 
 void* Thread::Main(void* self) {
