@@ -47,14 +47,8 @@ export class Feed {
   /** Takes over all that the synced local copy holds, then follows it. */
   start(): void {
     const { networks, subnets, instances } = this.#cluster
-    // Of two that overlap the older one serves, whoever leads and whatever order a list has.
-    const byAge = (a: Subnet, b: Subnet): number =>
-      text(a.metadata.creationTimestamp) < text(b.metadata.creationTimestamp) ||
-      (text(a.metadata.creationTimestamp) === text(b.metadata.creationTimestamp) && a.metadata.name < b.metadata.name)
-        ? -1
-        : 1
     for (const network of networks.store.values()) this.#allocator.setNetwork(networkConfig(network))
-    for (const subnet of subnets.store.list().sort(byAge)) this.#setSubnet(subnet)
+    for (const subnet of subnets.store.list().sort(bySeniority)) this.#setSubnet(subnet)
     this.#release = [
       networks.onChange((event) => this.#onNetwork(event)),
       subnets.onChange((event) => this.#onSubnet(event)),
@@ -133,6 +127,18 @@ export class Feed {
     }
     if (instance.network !== '') this.#listener.freed(instance.network)
   }
+}
+
+/**
+ * Of two that overlap the senior serves, whoever leads and whatever order a list has: the older, to the second; of the same
+ * second the one that has served before; then by name.
+ */
+function bySeniority(a: Subnet, b: Subnet): number {
+  const [ageA, ageB] = [text(a.metadata.creationTimestamp), text(b.metadata.creationTimestamp)]
+  if (ageA !== ageB) return ageA < ageB ? -1 : 1
+  const [served, other] = [a.status?.total ?? null, b.status?.total ?? null]
+  if ((served === null) !== (other === null)) return served === null ? 1 : -1
+  return a.metadata.name < b.metadata.name ? -1 : 1
 }
 
 function text(value: string | null | undefined): string {

@@ -121,9 +121,8 @@ export class Rig {
         spec: { containers: [{ name: 'test', image: 'test' }] },
       }
       const spec = { serviceName: name, selector: { matchLabels: { app: name } }, template }
-      uid = this.client
-        .create(STATEFUL_SETS, { metadata: { name, namespace }, spec })
-        .then((object) => object.metadata.uid ?? '')
+      const made = this.create<KubeObject>(STATEFUL_SETS, { metadata: { name, namespace }, spec })
+      uid = made.then((object) => object.metadata.uid ?? '')
       this.#statefulSets.set(key, uid)
     }
     return uid
