@@ -36,6 +36,8 @@ export interface Contender {
   readonly groups?: readonly GroupName[]
   /** With more objects than this it takes part in the first repetition only: it would take the hour otherwise. */
   readonly patience?: number
+  /** With more objects than this it does not take part at all, unless --slow. */
+  readonly most?: number
   readonly run: (group: GroupName, count: number, place: Place) => Promise<Sample>
 }
 
@@ -121,6 +123,7 @@ export function contenders(prepared: Prepared): Contender[] {
       name: PYTHON,
       groups: ['routes4', 'routes6', 'fdb', 'neigh4', 'neigh6', 'proxy4', 'proxy6', 'rules'],
       patience: 5000,
+      most: 10_000,
       run: (group, count, place) => program(python.path, [script, group, String(count), place.device]),
     })
   }

@@ -1,7 +1,7 @@
 // rtnetlink from TypeScript against the limit (C), iproute2, Go, Python and npm: see README.md.
 //
 //   node --import tsx benchmarks/netlink/run.ts [--quick] [--only routes4,fdb] [--contenders 'hybridnet packed,iproute2 -batch']
-//                                               [--repetitions N] [--count N] [--no-write]
+//                                               [--repetitions N] [--count N] [--slow] [--no-write]
 //
 // Outside it builds and installs the contenders, then starts itself again in fresh namespaces, where everything else
 // happens. In every repetition all contenders run once, in shuffled order.
@@ -12,10 +12,10 @@ import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { machine } from '../support/report.ts'
-import { requireFreshNamespace, restartInSandbox, startedInSandbox } from '../support/sandbox.ts'
+import { deviceNames, requireFreshNamespace, restartInSandbox, startedInSandbox } from '../support/sandbox.ts'
 import { shuffled } from '../support/statistics.ts'
 import { contenders, countObjects, type Contender, type Place } from './contenders.ts'
-import { GROUPS, LIMIT, type Group, type Sample } from './groups.ts'
+import { GROUPS, LIMIT, LINK_GROUP, TABLE, type Group, type Sample } from './groups.ts'
 import { prepare, type Prepared } from './prepare.ts'
 import { markdownReport, textReport, verdicts, type Measured } from './results.ts'
 
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     contenders: { type: 'string' },
     repetitions: { type: 'string' },
     count: { type: 'string' },
+    slow: { type: 'boolean', default: false },
     'no-write': { type: 'boolean', default: false },
   },
 })
@@ -88,7 +89,14 @@ async function makeDevices(): Promise<void> {
   await ip('link', 'set', 'vx0', 'up')
 }
 
+async function makePlace(group: Group, peerPid: number): Promise<Place> {
+  await makeDevices()
+  const { stdout } = await execute('ip', ['-o', 'link', 'show', group.device])
+  return { device: group.device, deviceIndex: Number.parseInt(stdout, 10), peerPid, folder }
+}
+
 async function removeDevices(): Promise<void> {
+  if (deviceNames().some((name) => /^h[0-9]+$/.test(name))) await ip('link', 'del', 'group', String(LINK_GROUP))
   await ip('link', 'del', 'vx0')
   await ip('link', 'del', 'b0')
 }
@@ -118,18 +126,35 @@ async function once(contender: Contender, group: Group, count: number, place: Pl
   return sample
 }
 
+/** Contenders that failed, by group; the run goes on without them and ends with an error. */
+const failures: string[] = []
+
 async function measure(group: Group, count: number, list: readonly Contender[], peerPid: number): Promise<Measured> {
-  await makeDevices()
-  const { stdout } = await execute('ip', ['-o', 'link', 'show', group.device])
-  const place: Place = { device: group.device, deviceIndex: Number.parseInt(stdout, 10), peerPid, folder }
-  const taking = list.filter(({ groups }) => groups === undefined || groups.includes(group.name))
+  let place = await makePlace(group, peerPid)
+  const taking = list.filter(
+    ({ groups, most }) => (groups?.includes(group.name) ?? true) && (values.slow || count <= (most ?? Infinity)),
+  )
   const samples = new Map<string, (Sample | null)[]>(taking.map(({ name }) => [name, []]))
+  const failed = new Set<string>()
   for (let repetition = 0; repetition < repetitions; repetition++) {
     for (const contender of shuffled(taking)) {
-      const waits = repetition > 0 && contender.patience !== undefined && count > contender.patience
+      const { name, patience } = contender
+      const waits = failed.has(name) || (repetition > 0 && patience !== undefined && count > patience)
       if (process.stderr.isTTY)
-        process.stderr.write(`\r\x1b[K${group.name} ${count}, repetition ${repetition + 1}: ${contender.name}`)
-      samples.get(contender.name)?.push(waits ? null : await once(contender, group, count, place))
+        process.stderr.write(`\r\x1b[K${group.name} ${count}, repetition ${repetition + 1}: ${name}`)
+      try {
+        samples.get(name)?.push(waits ? null : await once(contender, group, count, place))
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error)
+        console.error(`\n*** ${name} FAILED in ${group.name} ${count} and is left out of it: ${reason}\n`)
+        failures.push(`${name} in ${group.name} ${count}`)
+        failed.add(name)
+        samples.get(name)?.push(null)
+        // Whatever it left behind goes with the devices it was on; routes and rules too, but for rules of no device.
+        await removeDevices()
+        await execute('ip', ['rule', 'flush', 'table', String(TABLE)])
+        place = await makePlace(group, peerPid)
+      }
     }
   }
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
@@ -173,6 +198,9 @@ console.log(
 for (const { group, count, what, wanted, measured } of missed) {
   console.log(`  not met: ${group} ${count} ${what}: ${measured.toFixed(2)}, wanted ${wanted}`)
 }
+
+for (const failure of failures) console.log(`  FAILED: ${failure}`)
+if (failures.length > 0) process.exitCode = 1
 
 if (!values['no-write']) {
   const results = join(import.meta.dirname, 'results')
