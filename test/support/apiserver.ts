@@ -14,6 +14,8 @@ export interface Answer {
   readonly body: JsonObject
   readonly headers: IncomingMessage['headers']
   readonly text: string
+  /** message of a Status. */
+  readonly message: string
 }
 
 export interface WatchEvent {
@@ -75,12 +77,9 @@ export async function startRig(options: Partial<ApiServerOptions> = {}): Promise
     let text = ''
     for await (const chunk of response) text += String(chunk)
     const json = (response.headers['content-type'] ?? '').startsWith('application/json')
-    return {
-      code: response.statusCode ?? 0,
-      headers: response.headers,
-      text,
-      body: json ? (JSON.parse(text) as JsonObject) : {},
-    }
+    const answer = json ? (JSON.parse(text) as JsonObject) : {}
+    const message = typeof answer['message'] === 'string' ? answer['message'] : ''
+    return { code: response.statusCode ?? 0, headers: response.headers, text, body: answer, message }
   }
 
   return {

@@ -1,6 +1,14 @@
 // What hangs below objects: status, finalize, binding, eviction; and what this server leaves out.
 import type { Context } from './context.ts'
-import { badRequest, conflict, disruptionBudget, methodNotAllowed, noSuchResource, notFound, notImplemented } from './errors.ts'
+import {
+  badRequest,
+  conflict,
+  disruptionBudget,
+  methodNotAllowed,
+  noSuchResource,
+  notFound,
+  notImplemented,
+} from './errors.ts'
 import { getObject, isDryRun, managerOf, patchObject, putObject } from './handlers.ts'
 import type { Exchange } from './handlers.ts'
 import { isObject, list, object, text } from './json.ts'

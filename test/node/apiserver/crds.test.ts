@@ -108,7 +108,7 @@ test('values are checked with the field named', async () => {
     assert.is(answer.code, 422, JSON.stringify(spec))
     const { causes } = answer.body['details'] as { causes: { field: string; message: string }[] }
     assert.equal([causes[0]?.field, causes[0]?.message], [field, message])
-    assert.is(answer.body['message'], `Thing.example.com "t" is invalid: ${field}: ${message}`)
+    assert.is(answer.message, `Thing.example.com "t" is invalid: ${field}: ${message}`)
   }
 })
 
@@ -137,7 +137,7 @@ test('generation counts the spec, status is apart, an update must say its versio
   const blind = await rig.call('PUT', `${things}/g`, { metadata: { name: 'g' }, spec: { size: 3 } })
   assert.is(blind.code, 422)
   assert.is(
-    blind.body['message'],
+    blind.message,
     'Thing.example.com "g" is invalid: metadata.resourceVersion: Invalid value: "0x0": must be specified for an update',
   )
   assert.is(
@@ -226,7 +226,7 @@ test('the chart’s own definitions load', async () => {
   const loaded = await startRig({ crdDirectory: new URL('../../../charts/hybridnet/crds', import.meta.url).pathname })
   const subnets = '/apis/networking.alibaba.com/v1/subnets'
   const answer = await loaded.call('POST', subnets, { metadata: { name: 's' }, spec: { network: 'n' } })
-  assert.is(answer.body['message'], 'Subnet.networking.alibaba.com "s" is invalid: spec.range: Required value')
+  assert.is(answer.message, 'Subnet.networking.alibaba.com "s" is invalid: spec.range: Required value')
   await loaded.ok('POST', subnets, {
     metadata: { name: 's' },
     spec: { network: 'n', range: { version: '4', cidr: '10.0.0.0/24' } },

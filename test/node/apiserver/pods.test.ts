@@ -56,10 +56,7 @@ test('a binding assigns the pod once', async () => {
   assert.equal([bound.status.conditions[0]?.type, bound.status.conditions[0]?.status], ['PodScheduled', 'True'])
   const again = await rig.call('POST', `${pods}/p/binding`, binding)
   assert.is(again.code, 409)
-  assert.is(
-    again.body['message'],
-    'Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n1"',
-  )
+  assert.is(again.message, 'Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n1"')
   await rig.ok('POST', pods, pod('q'))
   await rig.ok('POST', '/api/v1/namespaces/default/bindings', { metadata: { name: 'q' }, target: { name: 'n2' } })
   assert.is(((await rig.ok('GET', `${pods}/q`)) as unknown as { spec: { nodeName: string } }).spec.nodeName, 'n2')
@@ -129,7 +126,7 @@ test('a namespace is filled, and takes its content along', async () => {
   const refused = await rig.call('POST', '/api/v1/namespaces/team/configmaps', configMap('late'))
   assert.is(refused.code, 403)
   assert.is(
-    refused.body['message'],
+    refused.message,
     'configmaps "late" is forbidden: unable to create new content in namespace team because it is being terminated',
   )
   assert.is(await code('/api/v1/namespaces/team'), 200, 'the bound pod is still ending')

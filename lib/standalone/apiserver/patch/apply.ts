@@ -54,6 +54,8 @@ export function applyObject(
   const meta = config.metadata
   if ((meta.managedFields ?? []).length > 0) throw badRequest('metadata.managedFields must be nil')
   if ((meta.name ?? '') === '') meta.name = name
+  if (meta.name !== name)
+    throw badRequest(`the name of the object (${meta.name ?? ''}) does not match the name on the URL (${name})`)
   if (part === '' && resource.subresources.includes('status')) Reflect.deleteProperty(config, 'status')
   const fields = fieldsOf(ownedPart(config), resource.schema)
   const entry: ManagerEntry = {
