@@ -117,6 +117,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("PacketSocket", DefinePacketSocket(env));
   DefineJobs(env, exports);
   DefineNetJobs(env, exports);
+  DefineCommandJobs(env, exports);
   exports.Set("layout", Layout(env));
   return exports;
 }

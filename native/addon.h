@@ -36,5 +36,6 @@ Napi::Function DefineResolver(Napi::Env env);
 Napi::Function DefinePacketSocket(Napi::Env env);
 void DefineJobs(Napi::Env env, Napi::Object exports);
 void DefineNetJobs(Napi::Env env, Napi::Object exports);
+void DefineCommandJobs(Napi::Env env, Napi::Object exports);
 
 }  // namespace hybridnet

@@ -13,7 +13,7 @@ import {
 import type { KernelState } from './mirror/state.ts'
 import type { Operation } from './operation.ts'
 import type { Stage } from './plan.ts'
-import { assume, requestsOf } from './requests.ts'
+import { assume, MissingLinkError, requestsOf } from './requests.ts'
 
 export interface OperationResult {
   readonly operation: Operation
@@ -91,6 +91,8 @@ async function applyRequests(
       for (let i = 0; i < own.length; i++) owners.push(results.length)
       results.push({ operation, error: null, sent: true })
     } catch (error) {
+      // With its device the thing has gone as well.
+      if (error instanceof MissingLinkError && operation.action === 'delete') continue
       results.push({ operation, error: error instanceof Error ? error : new Error(String(error)), sent: false })
     }
   }

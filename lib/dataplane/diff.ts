@@ -71,6 +71,8 @@ class Diff {
   readonly #coming = new Set<string>()
   /** Of those, the ones it makes: nothing of what stood on them is left. */
   readonly #remade = new Set<string>()
+  /** Devices this diff removes, and all that stands on them. */
+  readonly #going = new Set<string>()
 
   constructor(input: DiffInput, dirty: DirtyKeys) {
     this.#input = input
@@ -165,8 +167,11 @@ class Diff {
     const actual = actualRecord(probe, state)
     if (actual === null || actual.kind === 'sysctl') return
     if (actual.kind === 'link' && actual.type === 'vlan') return
-    if (linksOf(actual).some((name) => this.#remade.has(name)) && actual.kind !== 'link') return
-    if (this.#released.has(key) || this.#owned(actual)) this.#add('delete', key, actual, 'not wanted')
+    const vanishes = (name: string): boolean => this.#remade.has(name) || this.#going.has(name)
+    if (actual.kind !== 'link' && linksOf(actual).some(vanishes)) return
+    if (!this.#released.has(key) && !this.#owned(actual)) return
+    this.#add('delete', key, actual, 'not wanted')
+    if (actual.kind === 'link') this.#going.add(actual.name)
   }
 
   #owned(record: SingleRecord): boolean {

@@ -1,6 +1,6 @@
 // Operations as netlink requests, with device names resolved; and what the kernel will hold once it has taken one.
 import { lastAddress, prefixOf } from '../ip/index.ts'
-import { request, type Request } from '../netlink/index.ts'
+import { IFA_F_NODAD, request, type Request } from '../netlink/index.ts'
 import type { Addr, Route, Rule } from '../netlink/types.ts'
 import {
   FR_ACT_TO_TBL,
@@ -115,7 +115,8 @@ export function addressOf(record: AddressRecord, state: KernelState): Addr {
     index: indexOf(record.link, state),
     address,
     prefixLength,
-    flags: IFA_F_NOPREFIXROUTE,
+    // It is the node's own already; tentative, it could not be a source for a second.
+    flags: typeof address === 'bigint' ? IFA_F_NOPREFIXROUTE | IFA_F_NODAD : IFA_F_NOPREFIXROUTE,
     scope: SCOPE_UNIVERSE,
     broadcast,
   }

@@ -90,6 +90,13 @@ export interface Addon {
     options: NativeTcpOptions,
   ): Promise<number>
   setTcpOptions(fd: number, isV6: boolean, options: NativeTcpOptions): void
+  runCommand(
+    namespace: number,
+    command: readonly string[],
+    environment: readonly string[],
+    input: string,
+    milliseconds: number,
+  ): Promise<[status: number, stdout: string, stderr: string]>
   ping(namespace: number, address: Uint8Array, scope: number, milliseconds: number): Promise<number | null>
 }
 

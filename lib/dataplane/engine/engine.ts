@@ -10,7 +10,7 @@
 // Not here: where the input comes from, resolution of neighbours, pod wiring, publication of the node's endpoint. The
 // kernel state is left standing on stop().
 import type { IPAddress } from '../../ip/index.ts'
-import { NetworkNamespace, RouteSocket } from '../../netlink/index.ts'
+import { RouteSocket, type NetworkNamespace } from '../../netlink/index.ts'
 import { silentLogger, type Logger } from '../../telemetry/log.ts'
 import { applyPlan, type OperationResult } from '../apply.ts'
 import { FROM_SUBNET_TABLE_END, FROM_SUBNET_TABLE_FIRST, TABLE_MAIN } from '../constants.ts'
@@ -90,7 +90,6 @@ export class DataplaneEngine {
     this.#model = new DesiredModel(config, this.#mirror.state)
     this.#netfilter = new Netfilter({
       namespace,
-      nft: { namespace: nftNamespace(namespace) },
       log: this.#log,
       onProgress: () => this.#progress(),
     })
@@ -609,12 +608,4 @@ function classOf(record: DataplaneRecord): StateClass {
 
 function mainRoutes(state: KernelState): ReturnType<KernelState['routesOf']> {
   return [...state.routesOf(4, TABLE_MAIN), ...state.routesOf(6, TABLE_MAIN)]
-}
-
-/** nft enters the namespace through the descriptor this process holds; its own namespace needs no entering. */
-function nftNamespace(namespace: NetworkNamespace): string | null {
-  const own = NetworkNamespace.current()
-  const same = own.inode === namespace.inode
-  own.close()
-  return same ? null : `/proc/${process.pid}/fd/${namespace.fd}`
 }

@@ -7,7 +7,7 @@
 //
 // The fan-out of group frames lives in a netdev table on the VXLAN device where the kernel has egress hooks (5.16), else
 // in a prio qdisc with a pedit filter; which one is probed once.
-import { NftMonitor, type NetworkNamespace } from '../../netlink/index.ts'
+import { NftMonitor, runCommand, type NetworkNamespace } from '../../netlink/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import {
   applyTransaction,
@@ -36,7 +36,6 @@ export interface NetfilterStatus {
 
 export interface NetfilterOptions {
   readonly namespace: NetworkNamespace
-  readonly nft: NftOptions
   readonly log: Logger
   /** Called when something changed for those who wait. */
   readonly onProgress: () => void
@@ -49,6 +48,7 @@ const RETRY_LONGEST_MS = 30_000
 
 export class Netfilter {
   readonly #options: NetfilterOptions
+  readonly #nft: NftOptions
   readonly #wanted = new Map<string, Set<string>>()
   /** Elements whose wish changed since the last transaction, by set. */
   #changed = new Map<string, Set<string>>()
@@ -77,6 +77,8 @@ export class Netfilter {
 
   constructor(options: NetfilterOptions) {
     this.#options = options
+    const { namespace } = options
+    this.#nft = { namespace: null, run: (command, how) => runCommand(namespace, command, how) }
   }
 
   get status(): NetfilterStatus {
@@ -243,7 +245,7 @@ export class Netfilter {
 
   /** Lists the table and corrects it. */
   async #compareMain(): Promise<void> {
-    const listing = await listTable(this.#options.nft, MAIN_TABLE)
+    const listing = await listTable(this.#nft, MAIN_TABLE)
     const difference = listing === null ? 'missing' : structureDifference(MAIN_TABLE, listing)
     this.#changed = new Map()
     const wanted = this.#copyWanted()
@@ -263,19 +265,19 @@ export class Netfilter {
     if (vxlan === null) {
       // An overlay network that is gone took its device along; its table would wait for a device of that name.
       if (this.#fannedOut === null) return
-      const listing = await listTable(this.#options.nft, FAN_OUT_NAME)
+      const listing = await listTable(this.#nft, FAN_OUT_NAME)
       if (listing !== null) await this.#apply(removeTable(FAN_OUT_NAME))
       this.#fannedOut = null
       return
     }
     const table = fanOutTable(vxlan)
-    this.#mode ??= (await checkTransaction(this.#options.nft, replaceTable(table, new Map()))) ? 'nft' : 'tc'
+    this.#mode ??= (await checkTransaction(this.#nft, replaceTable(table, new Map()))) ? 'nft' : 'tc'
     if (this.#mode === 'tc') {
-      await replaceTcFanOut(this.#options.nft.namespace, vxlan)
+      await replaceTcFanOut(this.#options.namespace, vxlan)
       this.#fannedOut = vxlan
       return
     }
-    const listing = await listTable(this.#options.nft, table)
+    const listing = await listTable(this.#nft, table)
     if (listing === null || structureDifference(table, listing) !== null) {
       await this.#apply(replaceTable(table, new Map()))
     }
@@ -290,7 +292,7 @@ export class Netfilter {
     if (transaction.length === 0) return
     this.#echoes++
     try {
-      await applyTransaction(this.#options.nft, transaction)
+      await applyTransaction(this.#nft, transaction)
     } catch (error) {
       this.#echoes = Math.max(0, this.#echoes - 1)
       throw error

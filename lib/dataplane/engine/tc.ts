@@ -1,16 +1,15 @@
 // The fan-out rewriting for kernels without netdev egress hooks (before 5.16), by a prio qdisc and a pedit filter (§3.5).
 // Runs `tc`; replacing an existing prio root without a handle changes it in place and keeps its filter.
-import { spawn } from 'node:child_process'
 import { formatMac } from '../../ip/index.ts'
+import { runCommand, type NetworkNamespace } from '../../netlink/index.ts'
 import { FAN_OUT_MAC } from '../constants.ts'
 
 /**
  * Equivalent to: `tc qdisc replace dev LINK root prio` and `tc filter replace dev LINK parent HANDLE ...`
  *
- * @param namespace file of the network namespace, null for this process's own
  * @throws Error with tc's own words
  */
-export async function replaceTcFanOut(namespace: string | null, link: string): Promise<void> {
+export async function replaceTcFanOut(namespace: NetworkNamespace, link: string): Promise<void> {
   // The band map is prio's default, spelled out as the original sends it.
   const priomap = '1 2 2 2 1 2 0 0 1 1 1 1 1 1 1 1'.split(' ')
   await tc(namespace, ['qdisc', 'replace', 'dev', link, 'root', 'prio', 'bands', '3', 'priomap', ...priomap])
@@ -36,18 +35,8 @@ export async function replaceTcFanOut(namespace: string | null, link: string): P
   await tc(namespace, [...filter, 'u32', ...match, ...action])
 }
 
-function tc(namespace: string | null, args: readonly string[]): Promise<string> {
-  const [command, prefix] = namespace === null ? ['tc', []] : ['nsenter', [`--net=${namespace}`, 'tc']]
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, [...prefix, ...args], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 10_000 })
-    let output = ''
-    let errors = ''
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-    child.on('error', (error) => reject(new Error(`cannot run tc: ${error.message}`, { cause: error })))
-    child.on('close', (status, signal) => {
-      if (status === 0) resolve(output)
-      else reject(new Error(`tc ${args.join(' ')}: ${errors.trim() || `exit ${status ?? signal}`}`))
-    })
-  })
+async function tc(namespace: NetworkNamespace, args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await runCommand(namespace, ['tc', ...args], { timeoutMs: 10_000 })
+  if (status !== 0) throw new Error(`tc ${args.join(' ')}: ${stderr.trim() || `exit ${status}`}`)
+  return stdout
 }

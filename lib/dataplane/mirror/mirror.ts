@@ -30,7 +30,7 @@ import { isUp, recordOfAddress, recordOfFdb, recordOfRoute } from '../compare.ts
 import { isContainerLink, TABLE_MAIN } from '../constants.ts'
 import { isOwnVxlanName } from '../facts.ts'
 import type { DataplaneRecord } from '../state.ts'
-import { isInterestingMainRoute, isProxy, KernelState, type StateClass } from './state.ts'
+import { isInterestingMainRoute, isProxy, keyOfRoute, KernelState, type StateClass } from './state.ts'
 
 /** Told what may differ from what it was. Calls come in bursts and must be cheap. */
 export interface MirrorListener {
@@ -304,6 +304,7 @@ export class Mirror {
     else state.setAddress(addr)
     const name = state.linkName(addr.index)
     if (name === null || isContainerLink(name)) return
+    if (!gone && known?.prefixLength === addr.prefixLength && known.flags === addr.flags) return
     listener.touched(recordOfAddress(addr, name))
     if (gone || known === undefined || known.prefixLength !== addr.prefixLength) listener.factsTouched()
     if (!gone || familyOf(addr.address) !== 4) return
@@ -319,6 +320,9 @@ export class Mirror {
   #onRoute(route: Route, gone: boolean): void {
     if (!this.#keeps(route)) return
     const { state } = this
+    const known = state.route(keyOfRoute(route))
+    // The echo of a write of ours says nothing new.
+    if (gone ? known === undefined : known !== undefined && sameRoute(known, route)) return
     if (gone) state.deleteRoute(route)
     else state.setRoute(route)
     this.#options.listener.touched(recordOfRoute(route, state))
@@ -326,6 +330,7 @@ export class Mirror {
   }
 
   #onRule(rule: Rule, gone: boolean): void {
+    if (this.state.hasRule(rule) !== gone) return
     if (gone) this.state.deleteRule(rule)
     else this.state.setRule(rule)
     this.#options.listener.rulesTouched(rule.family)
@@ -335,11 +340,28 @@ export class Mirror {
     if (neigh.kind !== 'bridge' || isProxy(neigh)) return
     const link = this.state.links.get(neigh.index)
     if (link === undefined || !isOwnVxlanName(link)) return
+    if (neigh.mac === null || neigh.dst === null) return
+    const known = this.state.fdbEntry(neigh.index, neigh.mac, neigh.dst)
+    if (gone ? known?.dst !== neigh.dst : known?.dst === neigh.dst && known.state === neigh.state) return
     if (gone) this.state.deleteFdb(neigh)
     else this.state.setFdb(neigh)
     const record = recordOfFdb(neigh, link.name)
     if (record !== null) this.#options.listener.touched(record)
   }
+}
+
+/** Whether two routes of one key do the same; flags other than onlink report on the device. */
+function sameRoute(a: Route, b: Route): boolean {
+  return (
+    a.type === b.type &&
+    a.oif === b.oif &&
+    a.gateway === b.gateway &&
+    a.prefSrc === b.prefSrc &&
+    a.scope === b.scope &&
+    a.protocol === b.protocol &&
+    a.nexthops.length === 0 &&
+    b.nexthops.length === 0
+  )
 }
 
 /** Whether facts.ts looks at what differs. */

@@ -130,6 +130,10 @@ export class KernelState {
     return [...this.#rules[family].values()].sort((a, b) => a.priority - b.priority)
   }
 
+  hasRule(rule: Rule): boolean {
+    return this.#rules[rule.family].has(ruleIdentity(rule))
+  }
+
   setRule(rule: Rule): void {
     this.#rules[rule.family].set(ruleIdentity(rule), rule)
   }

@@ -92,23 +92,22 @@ for (const [what, command] of Object.entries(damages)) {
   test(`${what} is repaired within a second`, async () => {
     const before = picture()
     node.run(command)
-    const milliseconds = await until(() => {
-      try {
-        return picture() === before
-      } catch {
-        // The tools fail while a device or table is missing.
-        return false
-      }
-    }, what).catch((error: unknown) => {
-      let now = ''
+    let now = ''
+    const same = (): boolean => {
       try {
         now = picture()
-      } catch (e) {
-        now = String(e)
+        return now === before
+      } catch (error) {
+        // The tools fail while a device or table is missing.
+        now = String(error)
+        return false
       }
+    }
+    const milliseconds = await until(same, what).catch((error: unknown) => {
       assert.is(now, before, `${String(error)} ${JSON.stringify(engine.status().failing)}`)
       throw error
     })
+    if (process.env['HYBRIDNET_VERBOSE'] !== undefined) console.log(`${what}: ${Math.round(milliseconds)} ms`)
     assert.ok(milliseconds < 1000, `took ${Math.round(milliseconds)} ms`)
     assert.ok(
       await engine.waitFor(() => engine.status().failing.length === 0, 2000),

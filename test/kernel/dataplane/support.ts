@@ -171,12 +171,16 @@ export function overlayInput(nodes: readonly number[]): InputDelta {
   }
 }
 
-/** Waits until the check holds, asking every 10 ms. Returns the milliseconds it took. */
+/**
+ * Waits until the check holds, asking every 10 ms. Returns the milliseconds after which the first check began that held:
+ * on a busy machine the tools of a check take longer than what they check.
+ */
 export async function until(check: () => boolean, what: string, timeoutMs = 3000): Promise<number> {
   const started = performance.now()
-  while (!check()) {
-    if (performance.now() - started > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`)
+  for (;;) {
+    const at = performance.now() - started
+    if (check()) return at
+    if (at > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  return performance.now() - started
 }

@@ -143,7 +143,10 @@ export class ModelKernel extends KernelState {
         if (action !== 'delete') this.#checkRoute(operation.key, record)
         assume(operation, this)
         return
-      default:
+      case 'address':
+      case 'rule':
+      case 'proxy':
+      case 'fdb':
         assume(operation, this)
     }
   }
