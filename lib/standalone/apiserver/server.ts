@@ -1,4 +1,5 @@
 // Puts the parts together: store, kinds, controllers, identity, sockets.
+import { longLivedAbort } from '../../kube/index.ts'
 import { silentLogger } from '../../telemetry/log.ts'
 import { Authenticator } from './auth.ts'
 import type { Context } from './context.ts'
@@ -29,7 +30,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 export async function assemble(options: ApiServerOptions): Promise<{ server: ApiServer; context: Context }> {
   if (options.listen.length === 0) throw new Error('API server: listen: expected at least one place to listen')
   const log = (options.log ?? silentLogger()).child({ component: 'apiserver' })
-  const closing = new AbortController()
+  const closing = longLivedAbort()
   const store = new Store({ historySize: options.historySize ?? 20_000 })
   const registry = new Registry()
   const serviceCidr = options.serviceCidr ?? '10.96.0.0/16'

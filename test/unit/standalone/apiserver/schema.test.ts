@@ -83,7 +83,7 @@ test('pruning takes out what the schema does not know, and nothing else', () => 
   assert.equal(value, { n: 2, l: [{ k: 'a' }], m: { free: 1 }, any: { deep: { z: 1 } }, d: {} })
   fc.assert(
     fc.property(fc.jsonValue(), (anything) => {
-      const object = { any: clone(anything as Json), junk: anything as Json }
+      const object = { any: clone(anything), junk: anything }
       prune(schema, object)
       assert.equal(object, { any: anything })
       assert.equal(prune(schema, object), [], 'twice is once')
