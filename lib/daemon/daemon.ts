@@ -6,7 +6,7 @@
 import { isContainerLink } from '../dataplane/constants.ts'
 import { DataplaneEngine, type DataplaneConfig, type InputDelta } from '../dataplane/index.ts'
 import { formatAddress, type Family } from '../ip/index.ts'
-import type { KubeClient } from '../kube/index.ts'
+import { EventRecorder, type KubeClient } from '../kube/index.ts'
 import { NeighbourResolver, NetworkNamespace, RouteSocket } from '../netlink/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Registry } from '../telemetry/metrics.ts'
@@ -152,6 +152,8 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
     onLocalChange: () => networking.clusterChanged(),
   })
   owner.own(() => view.stop())
+  const events = new EventRecorder(client, { component: 'hybridnet-daemon', host: nodeName, logger: log })
+  owner.own(() => events.stop())
   const readiness = new EngineReadiness(engine, options.vxlanMtu)
   const networking = new NodePodNetworking({
     client,
@@ -161,6 +163,7 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
     nodeName,
     log: log.child({ component: 'cni' }),
     defaults: options.family,
+    events,
     checkConnectivity: options.cni.checkConnectivity,
     updateStatus: options.cni.updateStatus,
     patchCalicoAnnotation: options.cni.patchCalicoAnnotation,

@@ -7,24 +7,33 @@ import {
   NAMESPACES,
   podNameLabel,
   PODS,
+  versionsOf,
   type IPInstance,
   type ParsedIPInstance,
 } from '../api/index.ts'
-import { versionsOf } from '../api/index.ts'
-import { formatAddress, formatMac, type Family, type IPAddress } from '../ip/index.ts'
+import { familyOf, formatAddress, formatMac, type Family, type IPAddress } from '../ip/index.ts'
 import {
   errorText,
+  involvedObject,
   isConflict,
   isNotFound,
   isRetryable,
   sleep,
+  type EventRecorder,
   type KubeClient,
   type KubeObject,
 } from '../kube/index.ts'
 import { ping, type NetworkNamespace } from '../netlink/index.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { apiWriteRefused, inconsistentAddresses, invalidNetworkConfiguration, podGone, tryAgain } from './cni/errors.ts'
-import type { Attachment, NetworkStatus, PodAddresses, PodNetworking } from './cni/types.ts'
+import {
+  apiWriteRefused,
+  inconsistentAddresses,
+  invalidNetworkConfiguration,
+  podGone,
+  tryAgain,
+  type CniError,
+} from './cni/errors.ts'
+import type { AssignedPod, Attachment, NetworkStatus, PodAddresses, PodNetworking, PodReference } from './cni/types.ts'
 import { podFamily, type FamilyDefaults, type Marked } from './pod-family.ts'
 import type { ClusterView } from './view/cluster-view.ts'
 import { projectIPInstance, projectPod } from './view/projections.ts'
@@ -51,6 +60,7 @@ export interface PodNetworkingOptions {
   readonly nodeName: string
   readonly log: Logger
   readonly defaults: FamilyDefaults
+  readonly events: EventRecorder
   readonly checkConnectivity: boolean
   readonly updateStatus: boolean
   readonly patchCalicoAnnotation: boolean
@@ -166,39 +176,26 @@ export class NodePodNetworking implements PodNetworking {
     wanted: readonly Family[],
     signal: AbortSignal,
   ): Promise<PodAddresses> {
-    const sorted = [...instances].sort((a, b) => a.family - b.family)
-    const families = sorted.map(({ family }) => family)
-    const fail = (message: string): Error => inconsistentAddresses(`pod ${namespace}/${name}: ${message}`)
+    const { network, ...pod } = checkInstances(namespace, name, uid, instances)
+    const families = pod.addresses.map(({ address }) => familyOf(address))
     if (families.join() !== wanted.join()) {
-      throw fail(`it has addresses of families ${families.join(', ')}, expected ${wanted.join(', ')}`)
+      const message = `it has addresses of families ${families.join(', ')}, expected ${wanted.join(', ')}`
+      throw inconsistentAddresses(`pod ${namespace}/${name}: ${message}`)
     }
-    const [first] = sorted
-    const mac = first?.mac
-    if (first === undefined || mac === null || mac === undefined)
-      throw fail('its IPInstance has no readable MAC address')
-    for (const instance of sorted) {
-      if (instance.mac !== mac)
-        throw fail(
-          `its addresses have MACs ${formatMac(mac)} and ${instance.mac === null ? 'none' : formatMac(instance.mac)}, expected one`,
-        )
-      if (instance.network !== first.network)
-        throw fail(`its addresses are of networks ${first.network} and ${instance.network}, expected one`)
-    }
-    const addresses = sorted.map(({ address, prefixLength, gateway }) => ({ address, prefixLength, gateway }))
     const { mode, mtu } = await this.#cluster.until(
       () =>
         this.#fabric(
-          first.network,
-          addresses.map(({ address }) => address),
+          network,
+          pod.addresses.map(({ address }) => address),
         ),
       signal,
       () =>
         tryAgain(
-          `network ${first.network} is not usable on this node yet`,
-          this.#options.view.problems.get(`network/${first.network}`) ?? '',
+          `network ${network} is not usable on this node yet`,
+          this.#options.view.problems.get(`network/${network}`) ?? '',
         ),
     )
-    return { namespace, name, uid, mac, mtu, network: first.network, mode, addresses }
+    return { ...pod, network, mtu, mode }
   }
 
   #fabric(network: string, addresses: readonly IPAddress[]): { mode: PodAddresses['mode']; mtu: number } | null {
@@ -301,4 +298,69 @@ export class NodePodNetworking implements PodNetworking {
   onDetached(): Promise<void> {
     return Promise.resolve()
   }
+
+  /** A person looks for the reason of a stuck pod on the pod (R-SRV-19). */
+  onFailed({ namespace, name, uid }: PodReference, error: CniError): void {
+    const text = error.details === '' ? error.message : `${error.message}: ${error.details}`
+    const object = involvedObject(PODS, { namespace, name, uid: uid ?? '' })
+    this.#options.events.event(object, 'Warning', 'PodNetworkFailed', text)
+  }
+
+  /** What an earlier daemon without records may have wired: pods whose addresses are in order. */
+  assignedPods(): Promise<readonly AssignedPod[]> {
+    const pods: AssignedPod[] = []
+    for (const uid of this.#options.view.assignedPodUIDs()) {
+      const instances = this.#options.view.instancesOf(uid)
+      const [first] = instances
+      if (first === undefined) continue
+      try {
+        const pod = checkInstances(first.namespace, first.podName, uid, instances)
+        const addresses = pod.addresses.map(({ address }) => address)
+        const fabric = this.#fabric(pod.network, addresses)
+        if (fabric !== null) pods.push({ pod: { ...pod, ...fabric }, containerId: this.#options.view.sandboxOf(uid) })
+      } catch (error) {
+        this.#options.log.warn({ err: error, object: `${first.namespace}/${first.podName}` }, 'pod is not adopted')
+      }
+    }
+    return Promise.resolve(pods)
+  }
+
+  async isPodGone({ pod }: Attachment): Promise<boolean> {
+    try {
+      const current = await this.#options.client.find<KubeObject>(PODS, pod)
+      return current === null || current.metadata.uid !== pod.uid
+    } catch (error) {
+      this.#options.log.debug(
+        { err: error, object: `${pod.namespace}/${pod.name}` },
+        'cannot tell whether the pod is gone',
+      )
+      return false
+    }
+  }
+}
+
+/** One MAC, one Network, at most one address a family. @throws CniError 102 */
+function checkInstances(
+  namespace: string,
+  name: string,
+  uid: string,
+  instances: readonly ParsedIPInstance[],
+): Omit<PodAddresses, 'mode' | 'mtu'> {
+  const sorted = [...instances].sort((a, b) => a.family - b.family)
+  const fail = (message: string): Error => inconsistentAddresses(`pod ${namespace}/${name}: ${message}`)
+  const [first, second] = sorted
+  const mac = first?.mac ?? null
+  if (first === undefined || mac === null) throw fail('its IPInstance has no readable MAC address')
+  if (sorted.length > 2 || first.family === second?.family)
+    throw fail(`it has ${sorted.length} addresses, expected one a family`)
+  if (second !== undefined && second.mac !== mac) {
+    throw fail(
+      `its addresses have MACs ${formatMac(mac)} and ${second.mac === null ? 'none' : formatMac(second.mac)}, expected one`,
+    )
+  }
+  if (second !== undefined && second.network !== first.network) {
+    throw fail(`its addresses are of networks ${first.network} and ${second.network}, expected one`)
+  }
+  const addresses = sorted.map(({ address, prefixLength, gateway }) => ({ address, prefixLength, gateway }))
+  return { namespace, name, uid, mac, network: first.network, addresses }
 }

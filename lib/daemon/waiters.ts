@@ -25,7 +25,7 @@ export class Waiters {
           const value = probe()
           if (value !== null) finish(() => resolve(value))
         } catch (error) {
-          finish(() => reject(error))
+          finish(() => reject(error instanceof Error ? error : new Error(String(error))))
         }
       }
       const aborted = (): void => finish(() => reject(onAbort()))

@@ -7,6 +7,7 @@
 // becomes true again, and `signal` is aborted. As the deadline (10 s) is shorter than the lease (15 s), writes sent while
 // `isLeader()` and bounded by `writeTimeoutMs` are over before anybody else can lead. An elector leads once: after a
 // loss make a new one, or exit.
+import { longLivedAbort } from './abort.ts'
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../telemetry/log.ts'
@@ -79,7 +80,7 @@ export class LeaderElector implements Fence {
   readonly #leaseMs: number
   readonly #deadlineMs: number
   readonly #retryMs: number
-  readonly #controller = new AbortController()
+  readonly #controller = longLivedAbort()
   #settle: { resolve: () => void; reject: (error: Error) => void } | null = null
   #running: Promise<void> | null = null
   #lease: Lease | null = null

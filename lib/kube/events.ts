@@ -4,6 +4,7 @@
 // - more than ten different messages of one object, type and reason within ten minutes become one combined event;
 // - each object has a budget of 25 events, refilled by one every five minutes (client-go's spam filter);
 // - a bounded queue; what does not fit, or what the server refuses, is dropped and counted.
+import { longLivedAbort } from './abort.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { KubeClient } from './client.ts'
 import { isNotFound } from './errors.ts'
@@ -80,7 +81,7 @@ export class EventRecorder {
   readonly #budgets = new Recent<{ tokens: number; at: number }>()
   #queue: Pending[] = []
   #pumping: Promise<void> | null = null
-  readonly #stopping = new AbortController()
+  readonly #stopping = longLivedAbort()
   #serial = 0
   #sent = 0
   #dropped = 0

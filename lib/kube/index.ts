@@ -3,6 +3,7 @@
 //
 // It knows no kinds but Lease and Event, does no caching besides informers, speaks JSON only (no protobuf), HTTP/1.1 only,
 // and has no exec, attach, port-forward or log streaming.
+export { longLivedAbort } from './abort.ts'
 export { Backoff, exponential, jittered, sleep, yieldToLoop, type BackoffOptions } from './backoff.ts'
 export {
   KubeClient,

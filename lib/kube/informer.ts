@@ -7,6 +7,7 @@
 // that cannot be projected or indexed is logged, counted and left as it was.
 //
 // It does not write, does not resync periodically, and keeps nothing of an object but what `project` returns.
+import { longLivedAbort } from './abort.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { yieldToLoop, type BackoffOptions } from './backoff.ts'
 import type { KubeClient } from './client.ts'
@@ -75,7 +76,7 @@ export class Informer<T = KubeObject> {
   readonly #reflector: Reflector<Item<T>>
   readonly #handlers = new Set<Handler<T>>()
   readonly #batchHandlers = new Set<BatchHandler<T>>()
-  readonly #stopping = new AbortController()
+  readonly #stopping = longLivedAbort()
   #running: Promise<void> | null = null
   #batch: InformerEvent<T>[] = []
   #settle: { resolve: () => void; reject: (error: Error) => void } | null = null

@@ -5,6 +5,7 @@
 // - A key whose processing fails comes back after 5 ms, 10 ms, 20 ms, ... up to `maxDelayMs`; success forgets the count.
 //
 // It keeps no payload: `process` reads the current state of the key by itself.
+import { longLivedAbort } from './abort.ts'
 import { exponential } from './backoff.ts'
 
 export interface WorkQueueOptions<K> {
@@ -40,7 +41,7 @@ interface Delay {
 export class WorkQueue<K = string> {
   readonly #options: WorkQueueOptions<K>
   readonly #concurrency: number
-  readonly #stopping = new AbortController()
+  readonly #stopping = longLivedAbort()
   /** Keys in order of arrival from `#head` on. */
   #ready: K[] = []
   #head = 0

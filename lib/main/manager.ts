@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
 import { parseIPFamily, parseNetworkType, type IPFamily, type NetworkType } from '../api/index.ts'
-import { KubeClient } from '../kube/index.ts'
+import { KubeClient, longLivedAbort } from '../kube/index.ts'
 import { selectorProblem, startManager, type Concurrency, type Manager } from '../manager/index.ts'
 import { createLogger, type Logger } from '../telemetry/log.ts'
 import { createRegistry, type Registry } from '../telemetry/metrics.ts'
@@ -159,7 +159,7 @@ export async function run(argv: string[]): Promise<number> {
     logger: log,
   })
   const server = await serveHttp(values['metrics-port'], registry, log)
-  const stopping = new AbortController()
+  const stopping = longLivedAbort()
   const onSignal = (signal: string): void => {
     log.info({ signal }, 'stopping')
     stopping.abort()

@@ -19,7 +19,7 @@ function kubectl(...args: string[]): Promise<{ code: number; stdout: string; std
   const env = { ...process.env, HOME: home, KUBECONFIG: cluster.kubeconfig }
   return new Promise((resolve, reject) => {
     execFile('kubectl', args, { env, timeout: 60_000 }, (error, stdout, stderr) => {
-      if (error !== null && typeof error.code !== 'number') reject(error)
+      if (error !== null && typeof error.code !== 'number') reject(new Error(error.message, { cause: error }))
       else resolve({ code: Number(error?.code ?? 0), stdout, stderr })
     })
   })
@@ -57,8 +57,14 @@ function podManifest(names: readonly string[]): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
 }
 
-const kubectlTest = hasKubectl ? test : test.skip
-if (!hasKubectl) console.error('SKIPPED: no kubectl on this machine (Debian: kubernetes-client)')
+/** A test that needs kubectl. */
+function kubectlTest(name: string, run: () => Promise<void>): void {
+  if (hasKubectl) test(name, run)
+  else {
+    console.error(`SKIPPED: ${name}: no kubectl on this machine (Debian: kubernetes-client)`)
+    test.skip(name, run)
+  }
+}
 
 kubectlTest('pods made by kubectl apply come up, are shown, reach each other and leave nothing', async () => {
   const names = ['web-1', 'web-2', 'web-3', 'web-4']

@@ -5,6 +5,7 @@
 //   POST /api/v2/cni        {command, container_id, netns, ifname, pod, config} -> 200 {"result": ...} or {"error": ...}
 //   POST /api/v1/add, /del  the original's contract (node-agent.md §1.4)
 //   GET  /healthz           200 ready, 503 not ready, with the reasons
+import { longLivedAbort } from '../../kube/index.ts'
 import { setMaxListeners } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Logger } from '../../telemetry/log.ts'
@@ -77,7 +78,7 @@ export class CniServer {
   readonly #options: CniServerOptions
   readonly #maxBody: number
   readonly #server: Server
-  readonly #stopping = new AbortController()
+  readonly #stopping = longLivedAbort()
   readonly #running = new Set<Promise<void>>()
   #socket: BoundSocket | null = null
 

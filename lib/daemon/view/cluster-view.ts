@@ -128,6 +128,17 @@ export class ClusterView {
       .filter((value) => value !== null && !value.terminating) as ParsedIPInstance[]
   }
 
+  /** Container ID of the sandbox the pod was last wired into, as its IPInstances say. */
+  sandboxOf(podUID: string): string | null {
+    const instances = this.#instances.store.byIndex('podUID', podUID)
+    return instances.find(({ sandboxId }) => sandboxId !== null)?.sandboxId ?? null
+  }
+
+  /** UIDs of the pods that have IPInstances on this node. */
+  assignedPodUIDs(): string[] {
+    return [...this.#instances.store.indexValues('podUID')].filter((uid) => uid !== '')
+  }
+
   nodeInfo(name: string): ParsedVtep | null {
     return this.#nodeInfos.store.get(name)?.value ?? null
   }

@@ -45,7 +45,12 @@ export function projectNetwork(raw: KubeObject): Projected<ParsedNetwork> {
   return projected(raw.metadata.name ?? '', parseNetwork(as<Network>(raw)))
 }
 
+/** Without these being right a Subnet has no meaning. */
+const DEFINING_FIELDS: readonly string[] = ['spec.network', 'spec.range', 'spec.range.cidr', 'spec.range.version']
+
 export interface ProjectedSubnet extends Projected<ParsedSubnet> {
+  /** false when what is wrong leaves open which addresses it is about; lesser faults do not stop traffic that flows. */
+  readonly certain: boolean
   /** RFC 3339: of two Subnets that collide the older one stands. */
   readonly created: string
   /** As declared: a Subnet without either has no addresses outside its range, not even the network's own. */
@@ -56,8 +61,10 @@ export interface ProjectedSubnet extends Projected<ParsedSubnet> {
 export function projectSubnet(raw: KubeObject): ProjectedSubnet {
   const subnet = as<Subnet>(raw)
   const range = subnet.spec?.range
+  const parsed = parseSubnet(subnet)
   return {
-    ...projected(raw.metadata.name ?? '', parseSubnet(subnet)),
+    ...projected(raw.metadata.name ?? '', parsed),
+    certain: !parsed.problems.some(({ field }) => DEFINING_FIELDS.includes(field)),
     created: raw.metadata.creationTimestamp ?? '',
     start: tryParseAddress(range?.start ?? ''),
     end: tryParseAddress(range?.end ?? ''),
@@ -68,8 +75,15 @@ export function projectNodeInfo(raw: KubeObject): Projected<ParsedVtep> {
   return projected(raw.metadata.name ?? '', parseNodeInfo(as<NodeInfo>(raw)))
 }
 
-export function projectIPInstance(raw: KubeObject): Projected<ParsedIPInstance> {
-  return projected(`${raw.metadata.namespace ?? ''}/${raw.metadata.name ?? ''}`, parseIPInstance(as<IPInstance>(raw)))
+export interface ProjectedIPInstance extends Projected<ParsedIPInstance> {
+  /** Container ID of the sandbox it was last wired into, null when nobody said. */
+  readonly sandboxId: string | null
+}
+
+export function projectIPInstance(raw: KubeObject): ProjectedIPInstance {
+  const instance = as<IPInstance>(raw)
+  const name = `${raw.metadata.namespace ?? ''}/${raw.metadata.name ?? ''}`
+  return { ...projected(name, parseIPInstance(instance)), sandboxId: instance.status?.sandboxID ?? null }
 }
 
 /** The addresses of a Node object that are IP addresses, and its UID. */
@@ -127,9 +141,9 @@ export function decideSubnets(
   const inBgpNetwork = [...networks.values()].some(({ mode, nodes }) => mode === 'BGP' && nodes.includes(nodeName))
   const byAge = [...subnets].sort((a, b) => compareText(a.created, b.created) || compareText(a.name, b.name))
   for (const subnet of byAge) {
-    const { name, value, problem } = subnet
+    const { name, value, certain, problem } = subnet
     if (problem !== null) problems.set(name, problem)
-    if (value === null) continue
+    if (value === null || !certain) continue
     const network = networks.get(value.network)
     if (network === undefined) {
       problems.set(name, `spec.network is "${value.network}", expected the name of a Network that exists`)

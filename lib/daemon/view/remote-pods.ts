@@ -5,6 +5,7 @@
 import { addressFromName, IPINSTANCES, LABEL_NODE, labelOf } from '../../api/index.ts'
 import type { IPAddress } from '../../ip/index.ts'
 import {
+  longLivedAbort,
   Reflector,
   type KubeClient,
   type KubeObject,
@@ -29,7 +30,7 @@ export class RemotePods {
   readonly #ids = new Map<string, number>()
   readonly #reflector: Reflector<Placement>
   readonly #listener: RemotePodListener
-  readonly #stopping = new AbortController()
+  readonly #stopping = longLivedAbort()
   #running: Promise<void> | null = null
   #markSynced: () => void = () => undefined
 

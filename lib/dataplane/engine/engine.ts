@@ -18,13 +18,14 @@ import { diffAll, diffKeys, type DiffInput, type DiffResult, type DirtyKeys } fr
 import { nodeFacts, sameFacts, type NodeFacts } from '../facts.ts'
 import type { DataplaneConfig, InputDelta } from '../inputs.ts'
 import { Mirror, type MirrorListener } from '../mirror/mirror.ts'
-import type { KernelState, StateClass } from '../mirror/state.ts'
+import type { KernelState } from '../mirror/state.ts'
 import type { Operation } from '../operation.ts'
 import { Ownership } from '../ownership.ts'
 import { plan } from '../plan.ts'
 import type { DataplaneRecord } from '../state.ts'
 import type { DesiredChange, DesiredEntry } from '../store.ts'
 import { Contests, Failures } from './backoff.ts'
+import { AUDITED, classOf, wasExamined } from './classes.ts'
 import { ipv6Enabled } from './ipv6.ts'
 import type { EngineMetrics } from './metrics.ts'
 import { DesiredModel } from './model.ts'
@@ -102,8 +103,9 @@ export class DataplaneEngine {
    * @throws NetlinkError when the kernel cannot be read
    */
   async start(input: InputDelta): Promise<void> {
-    this.#ipv6 = await ipv6Enabled(this.#options.namespace)
+    // First of all: what setInput() brings while this waits comes on top.
     this.#absorb(this.#model.update({ ...input, replace: true }).changes)
+    this.#ipv6 = await ipv6Enabled(this.#options.namespace)
     await this.#mirror.start()
     this.#started = true
     this.#work.full = true
@@ -572,37 +574,6 @@ export class DataplaneEngine {
       else this.#work.full = true
     }
     this.#kick()
-  }
-}
-
-/** Whether a diff of those keys looked at the key; null stands for everything. */
-function wasExamined(key: string, examined: DirtyKeys | null): boolean {
-  if (examined === null || examined.records.has(key)) return true
-  return (
-    (key.startsWith('rule4 ') && examined.ruleFamilies.has(4)) ||
-    (key.startsWith('rule6 ') && examined.ruleFamilies.has(6))
-  )
-}
-
-const AUDITED: readonly StateClass[] = ['link', 'addr', 'route4', 'route6', 'rule4', 'rule6', 'proxy', 'fdb']
-
-function classOf(record: DataplaneRecord): StateClass {
-  switch (record.kind) {
-    case 'sysctl':
-    case 'element':
-      return 'sysctl'
-    case 'link':
-      return 'link'
-    case 'address':
-      return 'addr'
-    case 'route':
-      return record.family === 4 ? 'route4' : 'route6'
-    case 'rule':
-      return record.family === 4 ? 'rule4' : 'rule6'
-    case 'proxy':
-      return 'proxy'
-    case 'fdb':
-      return 'fdb'
   }
 }
 
