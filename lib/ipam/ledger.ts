@@ -7,6 +7,7 @@
 // When two objects claim one address (possible over namespaces, D9), the first is the record and the others wait as rivals;
 // when the holder goes, a rival takes its place and the address stays held.
 import type { IPAddress } from '../ip/index.ts'
+import { AddressMap } from './address-map.ts'
 import type { RecordIndexes } from './indexes.ts'
 import { nextPhase, type Phase, type PhaseEvent } from './phase.ts'
 import type { AddressRecord, InstanceView, Observation, PodRef } from './types.ts'
@@ -27,7 +28,7 @@ export interface InstanceKey {
 export class Ledger {
   readonly subnet: string
   readonly #indexes: RecordIndexes
-  readonly #records = new Map<IPAddress, Held>()
+  readonly #records = new AddressMap<Held>()
   readonly #rivals = new Map<IPAddress, Held[]>()
   #listener: LedgerListener
 

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { AddressMap } from '../../../lib/ipam/address-map.ts'
 import { Bitmap } from '../../../lib/ipam/bitmap.ts'
 import { createFreeIndex } from '../../../lib/ipam/free-index.ts'
 import { UsedRuns } from '../../../lib/ipam/runs.ts'
@@ -92,6 +93,38 @@ test('runs: a hundred thousand neighbours are one run', () => {
   for (let at = 1n; at <= 100_000n; at++) runs.add(base + at)
   assert.is(runs.runs, 1)
   assert.is(runs.nextFree(base + 1n, base + (1n << 64n)), base + 100_001n)
+})
+
+test('address map: the same as a Map, also when blocks come and go', () => {
+  for (const wrap of [(n: number) => 0xfffff000 + n, (n: number) => (0xfdn << 120n) + BigInt(n)]) {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 4000 })), { maxLength: 600 }), (steps) => {
+        const map = new AddressMap<{ at: number }>()
+        const plain = new Map<number, { at: number }>()
+        const apply = (add: boolean, at: number): void => {
+          if (add) {
+            const value = { at }
+            map.set(wrap(at), value)
+            plain.set(at, value)
+          } else {
+            assert.is(map.delete(wrap(at)), plain.delete(at))
+          }
+          assert.is(map.get(wrap(at)), plain.get(at))
+        }
+        for (const [add, at] of steps) apply(add, at)
+        assert.is(map.size, plain.size)
+        const sorted = (values: Iterable<{ at: number }>): number[] =>
+          [...values].map(({ at }) => at).sort((a, b) => a - b)
+        assert.equal(sorted(map.values()), sorted(plain.values()))
+        // Enough empty blocks to be swept away, then back again.
+        for (let at = 0; at <= 4000; at++) if (!plain.has(at)) apply(true, at)
+        for (let at = 0; at <= 4000; at++) apply(false, at)
+        apply(true, 7)
+        assert.equal(sorted(map.values()), [7])
+      }),
+      { numRuns: 15 },
+    )
+  }
 })
 
 test('both forms answer alike', () => {
