@@ -1,7 +1,8 @@
 // Carries out a plan: each stage in one batch, each operation with its own result.
 //
 // A refused operation costs only itself, with one exception: a rule is not added while a route of its table is refused,
-// because it would steer traffic into a table that is not ready. Nothing is retried here; the engine does that.
+// because it would steer traffic into a table that is not ready. What stands on a device that could not be made is not
+// tried. Nothing is retried here; the engine does that.
 import {
   isAlreadyExists,
   isNotFound,
@@ -13,14 +14,21 @@ import {
 import type { KernelState } from './mirror/state.ts'
 import type { Operation } from './operation.ts'
 import type { Stage } from './plan.ts'
+import { linksOf } from './state.ts'
 import { assume, MissingLinkError, requestsOf } from './requests.ts'
 
 export interface OperationResult {
   readonly operation: Operation
   /** null: the kernel is now as wanted. */
   readonly error: Error | null
-  /** Whether the kernel was asked at all. */
+  /** Whether the kernel was asked, and had what it was asked for. */
   readonly sent: boolean
+}
+
+export interface ApplyOutcome {
+  readonly results: readonly OperationResult[]
+  /** Not tried, because their device could not be made. */
+  readonly held: readonly { readonly key: string; readonly link: string }[]
 }
 
 export interface ApplyTarget {
@@ -35,21 +43,30 @@ export interface ApplyTarget {
 const MANY_RULES = 64
 
 /** Carries out the stages in order. Never throws for a refused operation; throws when the socket itself is gone. */
-export async function applyPlan(stages: readonly Stage[], target: ApplyTarget): Promise<OperationResult[]> {
+export async function applyPlan(stages: readonly Stage[], target: ApplyTarget): Promise<ApplyOutcome> {
   const results: OperationResult[] = []
+  const held: { key: string; link: string }[] = []
   const unfilled = new Set(target.unfilled)
+  const unmade = new Set<string>()
   for (const { name, operations } of stages) {
+    const possible = operations.filter((operation) => {
+      const link = operation.action === 'delete' ? undefined : linksOf(operation.record).find((one) => unmade.has(one))
+      if (link !== undefined) held.push({ key: operation.key, link })
+      return link === undefined
+    })
     const stageResults =
       name === 'settings' || name === 'device settings'
-        ? await applySettings(operations, target)
-        : await applyRequests(operations, target, unfilled)
-    for (const result of stageResults) {
-      const { record } = result.operation
-      if (result.error !== null && record.kind === 'route') unfilled.add(`${record.family} ${record.table}`)
+        ? await applySettings(possible, target)
+        : await applyRequests(possible, target, unfilled)
+    for (const { operation, error } of stageResults) {
+      const { record } = operation
+      if (error === null) continue
+      if (record.kind === 'route') unfilled.add(`${record.family} ${record.table}`)
+      else if (record.kind === 'link') unmade.add(record.name)
     }
     results.push(...stageResults)
   }
-  return results
+  return { results, held }
 }
 
 /** Equivalent to: `sysctl -w PATH=VALUE ...` */
@@ -63,7 +80,8 @@ async function applySettings(operations: readonly Operation[], target: ApplyTarg
     if (error === null) target.state.sysctls.set(record.path, record.value)
     else if (isNotFound(error)) target.state.sysctls.set(record.path, null)
     else target.state.sysctls.delete(record.path)
-    return { operation, error: error !== null && isNotFound(error) && record.optional ? null : error, sent: true }
+    if (error !== null && isNotFound(error) && record.optional) return { operation, error: null, sent: false }
+    return { operation, error, sent: true }
   })
 }
 

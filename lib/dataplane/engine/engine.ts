@@ -22,7 +22,7 @@ import type { KernelState } from '../mirror/state.ts'
 import type { Operation } from '../operation.ts'
 import { Ownership } from '../ownership.ts'
 import { plan } from '../plan.ts'
-import type { DataplaneRecord } from '../state.ts'
+import { linksOf, type DataplaneRecord } from '../state.ts'
 import type { DesiredChange, DesiredEntry } from '../store.ts'
 import { Contests, Failures } from './backoff.ts'
 import { AUDITED, classOf, wasExamined } from './classes.ts'
@@ -430,13 +430,14 @@ export class DataplaneEngine {
     this.#noteWaiting(result, full ? null : dirty)
     const operations = this.#admit(result.operations, wished)
     if (operations.length > 0) {
-      const results = await applyPlan(plan(operations), {
+      const { results, held } = await applyPlan(plan(operations), {
         socket: this.#socket,
         namespace: this.#options.namespace,
         state: this.#mirror.state,
         unfilled: this.#unfilledTables(),
       })
       this.#noteResults(results, wished)
+      for (const { key, link } of held) this.#waiting.set(key, `link ${link}`)
     }
     this.#noteSettled(full ? null : dirty, operations)
     this.#afterFlush()
@@ -469,9 +470,20 @@ export class DataplaneEngine {
   /** Leaves out what has to wait: refused a moment ago, contested, within its grace. */
   #admit(operations: readonly Operation[], wished: ReadonlySet<string>): Operation[] {
     const now = Date.now()
+    const blockedLinks = new Set<string>()
+    for (const { key, action, record } of operations) {
+      if (record.kind !== 'link' || action === 'delete') continue
+      if (this.#failures.blocked(key, now) || this.#contests.held(key, now)) blockedLinks.add(record.name)
+    }
     return operations.filter((operation) => {
       const { key, action, record } = operation
       if (this.#failures.blocked(key, now)) return false
+      // The diff counted on a device that is not tried now.
+      const absent = action === 'delete' ? undefined : linksOf(record).find((link) => blockedLinks.has(link))
+      if (absent !== undefined) {
+        this.#waiting.set(key, `link ${absent}`)
+        return false
+      }
       if (action === 'delete' && record.kind === 'fdb' && !this.#graceOver(key, record, now)) return false
       if (wished.has(key)) return true
       return !this.#contests.held(key, now)
@@ -511,6 +523,7 @@ export class DataplaneEngine {
     const now = Date.now()
     for (const { operation, error, sent } of results) {
       const { key, action, record } = operation
+      if (error === null && !sent) continue
       if (error === null) {
         const label = `${action} ${record.kind}`
         this.#operations.set(label, (this.#operations.get(label) ?? 0) + 1)
