@@ -45,12 +45,7 @@ export function projectNetwork(raw: KubeObject): Projected<ParsedNetwork> {
   return projected(raw.metadata.name ?? '', parseNetwork(as<Network>(raw)))
 }
 
-/** Without these being right a Subnet has no meaning. */
-const DEFINING_FIELDS: readonly string[] = ['spec.network', 'spec.range', 'spec.range.cidr', 'spec.range.version']
-
 export interface ProjectedSubnet extends Projected<ParsedSubnet> {
-  /** false when what is wrong leaves open which addresses it is about; lesser faults do not stop traffic that flows. */
-  readonly certain: boolean
   /** RFC 3339: of two Subnets that collide the older one stands. */
   readonly created: string
   /** As declared: a Subnet without either has no addresses outside its range, not even the network's own. */
@@ -61,10 +56,8 @@ export interface ProjectedSubnet extends Projected<ParsedSubnet> {
 export function projectSubnet(raw: KubeObject): ProjectedSubnet {
   const subnet = as<Subnet>(raw)
   const range = subnet.spec?.range
-  const parsed = parseSubnet(subnet)
   return {
-    ...projected(raw.metadata.name ?? '', parsed),
-    certain: !parsed.problems.some(({ field }) => DEFINING_FIELDS.includes(field)),
+    ...projected(raw.metadata.name ?? '', parseSubnet(subnet)),
     created: raw.metadata.creationTimestamp ?? '',
     start: tryParseAddress(range?.start ?? ''),
     end: tryParseAddress(range?.end ?? ''),
@@ -141,9 +134,10 @@ export function decideSubnets(
   const inBgpNetwork = [...networks.values()].some(({ mode, nodes }) => mode === 'BGP' && nodes.includes(nodeName))
   const byAge = [...subnets].sort((a, b) => compareText(a.created, b.created) || compareText(a.name, b.name))
   for (const subnet of byAge) {
-    const { name, value, certain, problem } = subnet
+    const { name, value, problem } = subnet
     if (problem !== null) problems.set(name, problem)
-    if (value === null || !certain) continue
+    // With lesser faults (host bits in the CIDR) it is served: it can only be meant one way, and the original serves it.
+    if (value === null) continue
     const network = networks.get(value.network)
     if (network === undefined) {
       problems.set(name, `spec.network is "${value.network}", expected the name of a Network that exists`)
