@@ -15,7 +15,7 @@ test('answers that get lost: what was created is found, not made again', () =>
     try {
       await rig.manager({ server: proxy.url, concurrency: { pod: 4 } }).leading
       await manyPods(rig, 'lossy', 40)
-      await eventually(async () => (await rig.instances()).length > 0, 10_000)
+      await eventually(async () => (await rig.instances()).length > 0, 20_000, 20)
       for (let index = 0; index < 40; index++) {
         proxy.loseNextAnswer()
         await new Promise((resolve) => setTimeout(resolve, 25))
@@ -39,7 +39,7 @@ test('two managers at once: one works; when it is cut off the other takes over, 
       await first.leading
       const second = rig.manager({ lease })
       await manyPods(rig, 'a', 20)
-      await eventually(async () => (await rig.instances()).length > 10, 8000, 1)
+      await eventually(async () => (await rig.instances()).length > 10, 20_000, 20)
       assert.is(second.isLeading(), false)
       proxy.stall()
       await manyPods(rig, 'b', 20)

@@ -51,7 +51,7 @@ export async function assertCounted(rig: Rig, used: Readonly<Record<string, numb
       assert.is(subnet.status?.used, count, name)
       assert.is((subnet.status?.available ?? 0) + count, subnet.status?.total)
       return true
-    })
+    }, 20_000)
   }
 }
 
