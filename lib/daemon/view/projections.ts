@@ -190,18 +190,23 @@ function subnetInput(
   }
 }
 
-/** A local IPInstance as dataplane input; null while it is reserved or its Network is unknown. */
+/**
+ * A local IPInstance as dataplane input; null while it is reserved.
+ *
+ * A Network that is missing or cannot be read takes nothing from pods that run: their route in table 39999 is theirs as long
+ * as their IPInstance is (spec/dataplane §2.1). What every mode has in common is kept, what only the Network knows is not.
+ */
 export function podInput(
   instance: ParsedIPInstance,
   networks: ReadonlyMap<string, ParsedNetwork>,
 ): PodAddressInput | null {
-  const network = networks.get(instance.network)
-  if (instance.reserved || network === undefined) return null
+  if (instance.reserved) return null
+  const mode = networks.get(instance.network)?.mode ?? 'VXLAN'
   return {
     key: instance.key,
     address: instance.address,
-    mode: network.mode,
-    vlanId: network.mode === 'VLAN' ? instance.netID : null,
+    mode,
+    vlanId: mode === 'VLAN' ? instance.netID : null,
     hostLink: instance.podName === '' ? null : hostVethName(instance.namespace, instance.podName),
   }
 }
