@@ -325,6 +325,10 @@ export class NodePodNetworking implements PodNetworking {
     return Promise.resolve(pods)
   }
 
+  knownPods(): Iterable<{ readonly namespace: string; readonly name: string }> | null {
+    return this.#options.view.synced ? this.#options.view.knownPods() : null
+  }
+
   async isPodGone({ pod }: Attachment): Promise<boolean> {
     try {
       const current = await this.#options.client.find<KubeObject>(PODS, pod)

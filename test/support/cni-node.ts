@@ -115,6 +115,8 @@ export class TableNetworking implements PodNetworking {
   readonly detached: Attachment[] = []
   readonly findings: string[] = []
   readonly gone = new Set<string>()
+  /** Pods the cluster knows, without addresses in order: `namespace/name`. */
+  readonly known = new Set<string>()
   /** Container IDs of `namespace/name`, as IPInstance statuses tell them. */
   readonly sandboxes = new Map<string, string>()
   /** What waitReady does; ready at once unless replaced. */
@@ -177,6 +179,13 @@ export class TableNetworking implements PodNetworking {
 
   isPodGone(attachment: Attachment): Promise<boolean> {
     return Promise.resolve(this.gone.has(attachment.pod.uid))
+  }
+
+  knownPods(): { namespace: string; name: string }[] {
+    return [...this.#pods.keys(), ...this.known].map((key) => {
+      const [namespace = '', name = ''] = key.split('/')
+      return { namespace, name }
+    })
   }
 
   assignedPods(): Promise<readonly { pod: PodAddresses; containerId: string | null }[]> {

@@ -69,12 +69,15 @@ export class GarbageCollector {
     return failures
   }
 
-  /** Host interfaces that no record and no assigned pod explains, seen for long enough. */
+  /**
+   * Host interfaces that no record and no pod of this node explains, seen for long enough. A pod counts whatever the state
+   * of its addresses: what an earlier daemon wired for it has no record, and may be in use until the pod is gone.
+   */
   async #removeOrphans(): Promise<string[]> {
     const { networking, store, wiring, log } = this.#context
     const links = await wiring.hostLinks()
-    const assigned = await networking.assignedPods?.()
-    const expected = new Set(assigned?.map(({ pod }) => hostInterfaceName(pod.namespace, pod.name, 'eth0')))
+    const pods = networking.knownPods?.() ?? null
+    const expected = new Set([...(pods ?? [])].map((pod) => hostInterfaceName(pod.namespace, pod.name, 'eth0')))
     const orphans = links.filter(
       ({ name, index }) => store.byHostInterface(name)?.hostIndex !== index && !expected.has(name),
     )
@@ -85,7 +88,7 @@ export class GarbageCollector {
       const since = this.#orphans.get(index)
       if (since === undefined) this.#orphans.set(index, Date.now())
       // While an ADD of that name runs, the interface is about to get its record.
-      if (Date.now() - (since ?? Date.now()) < this.#minimumAge || assigned === undefined) continue
+      if (Date.now() - (since ?? Date.now()) < this.#minimumAge || pods === null) continue
       try {
         await this.#context.kernelJobs.run([name], false, null, async () => {
           if (store.byHostInterface(name)?.hostIndex !== index) await wiring.deleteHost(name, index)

@@ -116,6 +116,12 @@ export interface PodNetworking {
    */
   assignedPods?(): Promise<readonly AssignedPod[]>
 
+  /**
+   * Every pod the cluster knows on this node, terminating ones and those whose addresses or Network are not in order
+   * included: none of their interfaces is an orphan. null while that is not known.
+   */
+  knownPods?(): Iterable<{ readonly namespace: string; readonly name: string }> | null
+
   /** Whether the attachment's pod no longer exists under its UID; false when that is not certain. */
   isPodGone?(attachment: Attachment): Promise<boolean>
 }

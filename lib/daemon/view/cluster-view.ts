@@ -139,6 +139,17 @@ export class ClusterView {
     return [...this.#instances.store.indexValues('podUID')].filter((uid) => uid !== '')
   }
 
+  /** Every pod of this node that the API knows, or that some IPInstance of this node names. Some come twice. */
+  *knownPods(): IterableIterator<{ readonly namespace: string; readonly name: string }> {
+    for (const key of this.#pods.store.keys()) {
+      const slash = key.indexOf('/')
+      yield { namespace: key.slice(0, slash), name: key.slice(slash + 1) }
+    }
+    for (const { value } of this.#instances.store.values()) {
+      if (value !== null && value.podName !== '') yield { namespace: value.namespace, name: value.podName }
+    }
+  }
+
   nodeInfo(name: string): ParsedVtep | null {
     return this.#nodeInfos.store.get(name)?.value ?? null
   }

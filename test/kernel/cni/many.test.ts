@@ -1,6 +1,7 @@
 // A whole node's worth of pods at once, and collecting what is left over.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { hostInterfaceName } from '../../../lib/daemon/cni/index.ts'
 import { CniNode, document, requireShim, sh, type TestPod } from '../../support/cni-node.ts'
 
 requireShim()
@@ -77,6 +78,22 @@ test('the sweep removes gone pods, and interfaces nobody owns once they were see
   await node.service.sweep()
   assert.not.match(sh('ip', '-o', 'link'), /hybr0123456789a/)
   assert.is(hybrLinks(), 2)
+})
+
+test('an interface without a record stays while the cluster knows its pod, whatever state the pod is in', async () => {
+  // Wired by an earlier daemon; its IPInstance is terminating or its Network unreadable, so that no addresses are assigned.
+  const name = hostInterfaceName('default', 'legacy', 'eth0')
+  sh('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'legacy')
+  node.networking.known.add('default/legacy')
+  await node.service.sweep()
+  await new Promise((resolve) => setTimeout(resolve, 1020))
+  await node.service.sweep()
+  assert.match(sh('ip', '-o', 'link'), new RegExp(name))
+  node.networking.known.delete('default/legacy')
+  await node.service.sweep()
+  await new Promise((resolve) => setTimeout(resolve, 1020))
+  await node.service.sweep()
+  assert.not.match(sh('ip', '-o', 'link'), new RegExp(name))
 })
 
 test('DELs of many pods at once share their grace periods', async () => {
