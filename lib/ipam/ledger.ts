@@ -104,8 +104,8 @@ export class Ledger {
   restore(address: IPAddress, previous: AddressRecord): void {
     const record = this.#records.get(address)
     if (record === undefined || record.uid !== previous.uid) return
-    // An object seen to be going, or gone, meanwhile stays so.
-    if (record.phase === 'releasing' || record.phase === 'quarantined') return
+    // What was seen of the object meanwhile is newer than what it was before, its going in particular.
+    if (record.version > previous.version || record.phase === 'releasing' || record.phase === 'quarantined') return
     this.#describe(record, { namespace: previous.namespace, pod: previous.pod, podUID: previous.podUID })
     this.#move(record, previous.phase)
   }
@@ -117,7 +117,7 @@ export class Ledger {
       this.#insert(this.#recordOf(view))
       return { kind: 'known' }
     }
-    if (isOf(record, view)) return this.#refresh(record, view)
+    if (isOf(record, view) || isMadeFor(record, view)) return this.#refresh(record, view)
     const rivals = this.#rivals.get(view.address)
     const rival = rivals?.find((other) => isOf(other, view))
     if (rival !== undefined) {
@@ -235,11 +235,15 @@ export class Ledger {
   }
 }
 
+/** Whether the record is of that very object. A claim is of none yet: the end of an earlier object must not end it. */
+function isOf(record: AddressRecord, key: InstanceKey): boolean {
+  return record.uid !== '' && record.uid === key.uid && record.namespace === key.namespace
+}
+
 /**
- * Whether the record is of that object. A claim knows no UID yet: the object is its own when it names the same pod, because
- * one namespace holds a single object of that name.
+ * Whether the object is what became of a claim: it names the same pod, and one namespace holds a single object of the name.
+ * One that is being deleted is what was there before: the claim is not released with it, it waits until the name is free.
  */
-function isOf(record: AddressRecord, key: InstanceKey & { readonly pod?: string }): boolean {
-  if (record.namespace !== key.namespace) return false
-  return record.uid === '' ? record.pod === key.pod : record.uid === key.uid
+function isMadeFor(record: AddressRecord, view: InstanceView): boolean {
+  return record.uid === '' && record.namespace === view.namespace && record.pod === view.pod && !view.terminating
 }

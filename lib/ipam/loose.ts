@@ -1,5 +1,5 @@
-// Addresses held under subnet names that do not serve at the moment (unknown, refused, orphaned, broken). No serving subnet
-// may hand them out: their pods are alive.
+// Addresses held under subnet names that do not serve at the moment (unknown, refused, orphaned, broken), or outside the
+// range their subnet serves now. No serving subnet may hand them out: their pods are alive.
 import type { IPAddress } from '../ip/index.ts'
 import type { LedgerListener } from './ledger.ts'
 import type { Phase } from './phase.ts'

@@ -1,5 +1,5 @@
 // A subnet that serves: geometry, what cannot be picked, counters and cursor, over the ledger of its name.
-import { contains, offsetAddress, type Family, type IPAddress } from '../ip/index.ts'
+import { contains, equalPrefixes, offsetAddress, type Family, type IPAddress } from '../ip/index.ts'
 import { createFreeIndex, type FreeIndex } from './free-index.ts'
 import type { Geometry } from './geometry.ts'
 import type { Ledger, LedgerListener } from './ledger.ts'
@@ -9,6 +9,8 @@ import { usageOf } from './usage.ts'
 
 export class Subnet implements LedgerListener {
   readonly ledger: Ledger
+  /** Told of what is held under this name outside the range: another subnet may serve there by now. */
+  readonly #outside: LedgerListener
   #config: SubnetConfig
   #geometry: Geometry
   #index: FreeIndex
@@ -19,12 +21,18 @@ export class Subnet implements LedgerListener {
   /** Candidates somebody holds in any phase: what cannot be picked. */
   #held = 0
 
-  constructor(config: SubnetConfig, geometry: Geometry, ledger: Ledger, cursor: IPAddress | null) {
+  constructor(
+    config: SubnetConfig,
+    geometry: Geometry,
+    ledger: Ledger,
+    outside: LedgerListener,
+    cursor: IPAddress | null,
+  ) {
     this.ledger = ledger
+    this.#outside = outside
     this.#config = config
     this.#geometry = geometry
-    this.#index = createFreeIndex(geometry.cidr)
-    for (const hole of geometry.holes) this.#index.block(hole)
+    this.#index = indexOf(geometry)
     this.#cursor = cursor !== null && geometry.isCandidate(cursor) ? cursor : null
     ledger.listen(this)
   }
@@ -71,19 +79,19 @@ export class Subnet implements LedgerListener {
   reconfigure(config: SubnetConfig, geometry: Geometry): void {
     const before = this.#geometry
     this.#config = config
-    this.#geometry = geometry
-    if (before.cidr.address !== geometry.cidr.address || before.cidr.length !== geometry.cidr.length) {
-      this.#index = createFreeIndex(geometry.cidr)
-      for (const hole of geometry.holes) this.#index.block(hole)
-      this.#recount(true)
+    const sameCidr = equalPrefixes(before.cidr, geometry.cidr)
+    if (!sameCidr || before.start !== geometry.start || before.end !== geometry.end) {
+      this.ledger.listen(this.#outside)
+      this.#geometry = geometry
+      this.#index = indexOf(geometry)
+      this.ledger.listen(this)
     } else {
-      const changed = new Set([...before.holes, ...geometry.holes])
-      for (const address of changed) {
+      this.#geometry = geometry
+      for (const address of new Set([...before.holes, ...geometry.holes])) {
         if (geometry.holes.has(address) || this.ledger.get(address) !== undefined) this.#index.block(address)
         else this.#index.unblock(address)
+        this.#recountOne(address, before)
       }
-      if (before.start !== geometry.start || before.end !== geometry.end) this.#recount(false)
-      else for (const address of changed) this.#recountOne(address, before)
     }
     if (this.#cursor !== null) {
       // Stay at the same place of the round, or at the nearest candidate before it.
@@ -115,6 +123,7 @@ export class Subnet implements LedgerListener {
   }
 
   phaseChanged(address: IPAddress, before: Phase | null, after: Phase | null): void {
+    if (!this.#geometry.inRange(address)) this.#outside.phaseChanged(address, before, after)
     if (contains(this.#geometry.cidr, address)) {
       if (after !== null) this.#index.block(address)
       else if (!this.#geometry.holes.has(address)) this.#index.unblock(address)
@@ -134,17 +143,6 @@ export class Subnet implements LedgerListener {
     return null
   }
 
-  #recount(block: boolean): void {
-    this.#used = 0
-    this.#held = 0
-    for (const { address, phase } of this.ledger.records()) {
-      if (block && contains(this.#geometry.cidr, address)) this.#index.block(address)
-      if (!this.#geometry.isCandidate(address)) continue
-      this.#held++
-      if (countsAsUsed(phase)) this.#used++
-    }
-  }
-
   /** An address that became, or ceased to be, a candidate. */
   #recountOne(address: IPAddress, before: Geometry): void {
     const record = this.ledger.get(address)
@@ -153,4 +151,11 @@ export class Subnet implements LedgerListener {
     this.#held += change
     if (countsAsUsed(record.phase)) this.#used += change
   }
+}
+
+/** An index of the subnet's CIDR in which only the holes cannot be picked. */
+function indexOf(geometry: Geometry): FreeIndex {
+  const index = createFreeIndex(geometry.cidr)
+  for (const hole of geometry.holes) index.block(hole)
+  return index
 }

@@ -187,7 +187,7 @@ export class Topology {
         return
       }
       this.placement.add(config, geometry)
-      entry.serving = new Subnet(config, geometry, this.ledger(config.name), entry.cursor)
+      entry.serving = new Subnet(config, geometry, this.ledger(config.name), this.loose, entry.cursor)
       entry.refusal = null
       this.#refused.delete(entry)
       network.pools[geometry.family].add(entry.serving)

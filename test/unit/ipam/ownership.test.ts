@@ -201,4 +201,81 @@ test('a holder keeps its address when the range is cut under it', () => {
   assert.is(kept?.address, at)
 })
 
+test('the late end of an earlier object does not end the new claim of its pod', () => {
+  const allocator = fresh()
+  allocator.observe(view({ terminating: true }))
+  allocator.book('s', at, view())
+  assert.ok(allocator.gone('s', at, view()))
+  const [claimed] = allocator.assign({
+    network: 'net',
+    pod: { namespace: 'blue', name: 'p', uid: 'life-2' },
+    family: 'IPv4Only',
+    addresses: [{ address: at }],
+    force: true,
+    mac: 5,
+  })
+  assert.is(allocator.gone('s', at, view()), false, 'told again that it is gone')
+  allocator.observe(view({ terminating: true, version: 11 }))
+  assert.is(allocator.record('s', at)?.podUID, 'life-2')
+  allocator.gone('s', at, view())
+  assert.is(allocator.record('s', at)?.phase, 'claimed')
+  assert.is(allocator.abandon(present(claimed).record), true)
+  assert.is(allocator.record('s', at), null)
+})
+
+test('a claim whose name is still taken gives way to the object that is going', () => {
+  const allocator = fresh()
+  const claimed = claim(allocator)
+  allocator.observe(view({ uid: 'before', terminating: true }))
+  allocator.abandon(claimed.record)
+  assert.is(allocator.record('s', at)?.phase, 'releasing')
+  assert.ok(allocator.gone('s', at, { namespace: 'blue', uid: 'before' }))
+  assert.is(allocator.record('s', at), null)
+})
+
+test('an undone binding does not overwrite what was seen of the object meanwhile', () => {
+  const allocator = fresh()
+  allocator.observe(view({ reserved: true, podUID: '' }))
+  const rebind = () =>
+    present(
+      allocator.assign({
+        network: 'net',
+        pod: { namespace: 'blue', name: 'p', uid: 'life-2' },
+        family: 'IPv4Only',
+        addresses: [{ address: at }],
+        force: false,
+        mac: 0,
+      })[0],
+    )
+  allocator.restore(rebind())
+  assert.is(allocator.record('s', at)?.phase, 'reserved')
+  const again = rebind()
+  allocator.observe(view({ podUID: 'life-2', version: 11 }))
+  allocator.restore(again)
+  assert.is(allocator.record('s', at)?.phase, 'live', 'the write had arrived')
+  assert.is(allocator.record('s', at)?.podUID, 'life-2')
+})
+
+for (const [what, edited] of [
+  ['moved to another CIDR', { cidr: parsePrefix('10.1.0.0/30') }],
+  ['cut short', { start: parseAddress('10.0.0.2') }],
+] as const) {
+  test(`what is held outside a subnet that was ${what} is not handed out by the one that serves there now`, () => {
+    const allocator = fresh()
+    const before = { name: 's', network: 'net', cidr: parsePrefix('10.0.0.0/30'), reserved: [], excluded: [] }
+    allocator.observe(view())
+    allocator.setSubnet({ ...before, ...edited })
+    allocator.setSubnet({ ...before, name: 't', end: at })
+    assert.is(allocator.subnetUsage('s')?.used, 0)
+    const request = { network: 'net', pod: { namespace: 'green', name: 'q', uid: 'q' }, mac: 6 } as const
+    assert.throws(
+      () => allocator.allocate({ ...request, family: 'IPv4Only', subnets: ['t'] }),
+      /"t" has no free address/,
+    )
+    allocator.deleteSubnet('t')
+    allocator.setSubnet(before)
+    assert.is(allocator.subnetUsage('s')?.used, 1, 'counted again where it serves')
+  })
+}
+
 test.run()
