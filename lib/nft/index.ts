@@ -4,7 +4,7 @@
 // no process at rest; foreign changes are noticed through lib/netlink's monitor, and listings are for start and doubt.
 export * from './errors.ts'
 export { applyTransaction, checkTransaction, runNft, type CommandRunner, type NftOptions } from './exec.ts'
-export { canonicalElement, listTable, listTables, parseListing } from './list.ts'
+export { canonicalElement, chainDevices, listTable, listTables, parseListing } from './list.ts'
 export type { ListedChain, ListedSet, TableListing } from './list.ts'
 export { quote, renderTransaction, tableText } from './render.ts'
 export { elementChanges, removeTable, replaceTable, ruleFingerprint, structureDifference } from './table.ts'

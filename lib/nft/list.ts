@@ -58,6 +58,24 @@ export async function listTables(options: NftOptions): Promise<TableName[]> {
   })
 }
 
+/**
+ * The devices a netdev chain hangs on, none when it hangs on none (kernels from 6.13 keep a chain whose device is gone).
+ * From the text, since nft 1.0 does not print them as JSON.
+ * Equivalent to: `nft list chain netdev NAME CHAIN`
+ *
+ * @throws NftError
+ */
+export async function chainDevices(options: NftOptions, table: TableName, chain: string): Promise<string[]> {
+  const operation = `list chain ${tableText(table)} ${chain}`
+  const text = await runNft(options, ['list', 'chain', table.family, table.name, chain], operation)
+  const hook = /^\s*type \S+ hook \S+ (?:device "?([^"\s]+)"?|devices = \{([^}]*)\})/m.exec(text)
+  const list = hook?.[1] ?? hook?.[2] ?? ''
+  return list
+    .split(',')
+    .map((name) => name.trim().replaceAll('"', ''))
+    .filter((name) => name !== '')
+}
+
 type Json = Readonly<Record<string, unknown>>
 
 function items(operation: string, text: string): readonly Json[] {

@@ -73,7 +73,10 @@ export function structureDifference(definition: TableDefinition, listing: TableL
   return null
 }
 
-/** The device is not compared: nft 1.0 does not print it as JSON. It is part of the fingerprints. */
+/**
+ * The device is not compared: nft 1.0 does not print it as JSON. It is part of the fingerprints;
+ * whether the chain hangs on it is for `chainDevices`.
+ */
 function sameBase(wanted: BaseChain | null, found: ListedChain['base']): boolean {
   if (wanted === null || found === null) return wanted === found
   return (

@@ -11,6 +11,7 @@ import { NftMonitor, runCommand, type NetworkNamespace } from '../../netlink/ind
 import type { Logger } from '../../telemetry/log.ts'
 import {
   applyTransaction,
+  chainDevices,
   checkTransaction,
   elementChanges,
   listTable,
@@ -277,11 +278,19 @@ export class Netfilter {
       this.#fannedOut = vxlan
       return
     }
-    const listing = await listTable(this.#nft, table)
-    if (listing === null || structureDifference(table, listing) !== null) {
-      await this.#apply(replaceTable(table, new Map()))
-    }
+    if (!(await this.#hangsOn(table, vxlan))) await this.#apply(replaceTable(table, new Map()))
     this.#fannedOut = vxlan
+  }
+
+  /** Whether the fan-out table is ours to the letter, and in force on the device. */
+  async #hangsOn(table: TableDefinition, vxlan: string): Promise<boolean> {
+    const listing = await listTable(this.#nft, table)
+    if (listing === null || structureDifference(table, listing) !== null) return false
+    // 6.13 to 6.15 keep the chain when the device goes and do not hang it on the next one of that name.
+    const [chain] = table.chains
+    if (chain === undefined) return false
+    const devices = await chainDevices(this.#nft, table, chain.name)
+    return devices.length === 1 && devices[0] === vxlan
   }
 
   #copyWanted(): Map<string, Set<string>> {
