@@ -90,10 +90,7 @@ export function nodeFacts(source: FactSource, input: ClusterInput, config: Datap
   const addresses = hostAddresses(source, links, vxlan)
   const parent = byName.get(config.vxlanParent)
   const vxlanMac = parent?.mac ?? null
-  const vtepAddress = addresses.find(
-    ({ link, address }) =>
-      link === config.vxlanParent && config.vtepAddressCidrs.some((cidr) => contains(cidr, address)),
-  )?.address
+  const vtepAddress = chooseVtep(addresses, config, vxlan === null ? null : (byName.get(vxlan)?.vxlan?.local ?? null))
   const vtep = vtepAddress === undefined || vxlanMac === null ? null : { address: vtepAddress, mac: vxlanMac }
   if (input.overlay !== null && vtep === null) {
     const why = parent === undefined ? 'does not exist' : 'has no address inside --vtep-address-cidrs'
@@ -132,6 +129,24 @@ export function nodeFacts(source: FactSource, input: ClusterInput, config: Datap
     },
     problems,
   }
+}
+
+/**
+ * The first address of the parent inside the CIDRs, IPv4 before IPv6 (§3.3); of its family rather the one in use. The kernel
+ * lists the newest IPv6 address first, and an address more is no reason to make the device anew and cut every pod off.
+ */
+function chooseVtep(
+  addresses: NodeFacts['addresses'],
+  config: DataplaneConfig,
+  inUse: IPAddress | null,
+): IPAddress | undefined {
+  const candidates = addresses
+    .filter(({ link }) => link === config.vxlanParent)
+    .map(({ address }) => address)
+    .filter((address) => config.vtepAddressCidrs.some((cidr) => contains(cidr, address)))
+  const [first] = candidates
+  if (first === undefined || inUse === null || familyOf(first) !== familyOf(inUse)) return first
+  return candidates.includes(inUse) ? inUse : first
 }
 
 function defaultDevices(
