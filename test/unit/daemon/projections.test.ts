@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hostVethName, type IPInstance, type ParsedNetwork } from '../../../lib/api/index.ts'
-import { podInput, projectIPInstance } from '../../../lib/daemon/view/projections.ts'
+import { decideNetworks, podInput, projectIPInstance, projectNetwork } from '../../../lib/daemon/view/projections.ts'
 import { parseAddress } from '../../../lib/ip/index.ts'
 import type { KubeObject } from '../../../lib/kube/index.ts'
 import { present } from '../../support/present.ts'
@@ -21,7 +21,7 @@ function instance(reserved = false): NonNullable<ReturnType<typeof projectIPInst
       address: { version: '4', ip: '10.10.0.7/24', gateway: '10.10.0.1', netID: 100, mac: '00:16:3e:00:00:07' },
       binding: { podName: 'web', podUID: 'uid', nodeName: reserved ? '' : 'node1' },
     },
-  } as IPInstance
+  }
   const { value, problem } = projectIPInstance(raw as unknown as KubeObject)
   return present(value, problem ?? 'a readable IPInstance')
 }
@@ -47,6 +47,24 @@ test('a running pod keeps its local route when its Network is gone or unreadable
 
 test("a reserved address is nobody's", () => {
   assert.is(podInput(instance(true), new Map([['lan', lan]])), null)
+})
+
+const overlay = (name: string, created: string, netID: number | null = 4): ReturnType<typeof projectNetwork> =>
+  projectNetwork({ metadata: { name, creationTimestamp: created }, spec: { type: 'Overlay', netID } } as never)
+
+test('an Overlay network that is added takes nothing from the one that works', () => {
+  const works = overlay('overlay', '2026-01-01T00:00:00Z')
+  const { usable, overlay: chosen, problems } = decideNetworks([overlay('a', '2026-01-02T00:00:00Z', 9), works])
+  assert.equal(chosen, { name: 'overlay', vni: 4 })
+  assert.equal([...usable.keys()], ['overlay'])
+  assert.equal([...problems], [['a', 'a cluster has one Overlay network, and overlay is it']])
+})
+
+test('an Overlay network without a usable VNI does not stand in the way of one that has it', () => {
+  const broken = overlay('broken', '2026-01-01T00:00:00Z', 99999999)
+  const { overlay: chosen, problems } = decideNetworks([broken, overlay('overlay', '2026-01-02T00:00:00Z')])
+  assert.equal(chosen, { name: 'overlay', vni: 4 })
+  assert.match(problems.get('broken'), /^spec.netID is 99999999, expected a VNI from 1 to 16777215$/)
 })
 
 test.run()
