@@ -135,15 +135,24 @@ export class InstanceStore {
       this.#learn(await this.#client.patch<IPInstance>('merge', IPINSTANCES, ref, patch))
     } catch (error) {
       if (error instanceof FencedError) throw error
-      if (!isDefinite(error)) {
-        const found = await this.#client.find<IPInstance>(IPINSTANCES, ref)
-        if (found !== null) {
-          this.#learn(found)
-          if (instanceOf(found).podUID === pod.uid) return
-        }
-      }
+      if (!isDefinite(error) && (await this.#isBound(ref, pod))) return
+      // Also when nothing could be learnt: the pod comes back and the same patch is sent again. Left as it is, the record
+      // would say that the pod is served.
       this.#allocator.restore(claim)
       throw error
+    }
+  }
+
+  /** Whether the object is bound to that life of the pod, as far as the server can be asked. */
+  async #isBound(ref: { namespace: string; name: string }, pod: PodView): Promise<boolean> {
+    try {
+      const found = await this.#client.find<IPInstance>(IPINSTANCES, ref)
+      if (found === null) return false
+      this.#learn(found)
+      return instanceOf(found).podUID === pod.uid
+    } catch (error) {
+      this.#log.debug({ object: `IPInstance/${ref.namespace}/${ref.name}`, err: error }, 'unknown whether it was bound')
+      return false
     }
   }
 
