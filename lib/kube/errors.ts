@@ -9,7 +9,8 @@ export class ApiError extends Error {
   readonly status: number
   /** Machine-readable reason of the Status body (`NotFound`, `Conflict`, `Expired`, ...); '' when the body had none. */
   readonly reason: string
-  readonly details: StatusDetails | null
+  /** `details` of the Status body. Not called so: test runners take an error's `details` for text of their own. */
+  readonly statusDetails: StatusDetails | null
   readonly method: string
   readonly path: string
   /** Seconds the server asked to wait, from the Retry-After header or the Status details; null when it did not. */
@@ -27,7 +28,7 @@ export class ApiError extends Error {
     super(`${method} ${path}: ${code}${body?.reason ? ` ${body.reason}` : ''}: ${said}`)
     this.status = code
     this.reason = body?.reason ?? ''
-    this.details = body?.details ?? null
+    this.statusDetails = body?.details ?? null
     this.method = method
     this.path = path
     this.retryAfterSeconds = retryAfter ?? body?.details?.retryAfterSeconds ?? null
