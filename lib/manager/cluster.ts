@@ -11,6 +11,7 @@ import {
   PODS,
   SUBNETS,
   effectiveType,
+  networksBySeniority,
   type IPInstance,
   type Namespace,
   type Network,
@@ -25,8 +26,6 @@ import { instanceOf, type Instance } from './views/instance.ts'
 import { nodeView, type NodeView } from './views/node.ts'
 import { podView, type PodView } from './views/pod.ts'
 import { wishesOf, type Wishes } from './views/wishes.ts'
-
-const byName = (a: Network, b: Network): number => (a.metadata.name < b.metadata.name ? -1 : 1)
 
 export class Cluster {
   readonly networks: Informer<Network>
@@ -94,14 +93,14 @@ export class Cluster {
     await Promise.all(this.#informers().map((informer) => informer.stop()))
   }
 
-  /** Networks of an effective type, by name. */
+  /** Networks of an effective type; the first is the one that counts where there may be one. */
   networksOfType(type: string): readonly Network[] {
-    return this.networks.store.byIndex('type', type).sort(byName)
+    return networksBySeniority(this.networks.store.byIndex('type', type))
   }
 
-  /** Underlay networks whose status lists the node, by name. */
+  /** Underlay networks whose status lists the node; the first is used for its pods. */
   networksOfNode(node: string): readonly Network[] {
-    return this.networks.store.byIndex('node', node).sort(byName)
+    return networksBySeniority(this.networks.store.byIndex('node', node))
   }
 
   subnetsOf(network: string): readonly Subnet[] {

@@ -141,3 +141,33 @@ export function parseNetwork(network: Network): Parsed<ParsedNetwork> {
   }
   return { value, problems: problems.problems }
 }
+
+/** Whether a node can carry the Network's traffic: it is readable, and a tunnel has its VNI. */
+export function isServable(network: ParsedNetwork | null): network is ParsedNetwork {
+  return network !== null && (network.mode !== 'VXLAN' || network.netID !== null)
+}
+
+/**
+ * Networks in the order in which they claim what only one may have (being the Overlay network, a node): those that can be
+ * served before those that cannot, the older before the newer, then by name. So a Network that is added, right or
+ * wrong, never takes the place of one that works.
+ */
+export function networksBySeniority(networks: readonly Network[]): Network[] {
+  const ranked = networks.map((network) => ({
+    network,
+    servable: isServable(parseNetwork(network).value),
+    created: network.metadata.creationTimestamp ?? '',
+    name: network.metadata.name,
+  }))
+  ranked.sort((a, b) => Number(b.servable) - Number(a.servable) || compareSeniority(a, b))
+  return ranked.map(({ network }) => network)
+}
+
+/** Older first, then by name; RFC 3339 in UTC as the API server writes it compares as text. */
+export function compareSeniority(
+  a: { readonly created: string; readonly name: string },
+  b: { readonly created: string; readonly name: string },
+): number {
+  if (a.created !== b.created) return a.created < b.created ? -1 : 1
+  return a.name === b.name ? 0 : a.name < b.name ? -1 : 1
+}

@@ -16,11 +16,12 @@ import {
   type ParsedNetwork,
   type ParsedVtep,
 } from '../../api/index.ts'
-import type { InputDelta, OverlayInput, PodAddressInput } from '../../dataplane/index.ts'
+import type { InputDelta, PodAddressInput } from '../../dataplane/index.ts'
 import type { IPAddress } from '../../ip/index.ts'
 import { Informer, type InformerHealth, type KubeClient, type KubeObject, type ResourceType } from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import {
+  decideNetworks,
   decideSubnets,
   podInput,
   projectIPInstance,
@@ -101,7 +102,7 @@ export class ClusterView {
     return new Informer<T>(this.#options.client, { resource, project, logger: this.#options.log, ...selection })
   }
 
-  /** Objects that are not served, and why: `kind/name` → sentence. */
+  /** Objects with faults, served in part or not at all: `kind/name` → sentence. */
   get problems(): ReadonlyMap<string, string> {
     return this.#problems
   }
@@ -222,26 +223,9 @@ export class ClusterView {
 
   #decideTopology(delta: { -readonly [K in keyof InputDelta]: InputDelta[K] }): void {
     const problems = new Map<string, string>()
-    const usable = new Map<string, ParsedNetwork>()
-    let overlay: OverlayInput | null = null
-    for (const { name, value, problem } of [...this.#networks.store.values()].sort((a, b) =>
-      a.name < b.name ? -1 : 1,
-    )) {
-      if (problem !== null) problems.set(`network/${name}`, problem)
-      if (value === null) continue
-      if (value.mode === 'VXLAN') {
-        if (overlay !== null) {
-          problems.set(`network/${name}`, `a cluster has one Overlay network, and ${overlay.name} is it`)
-          continue
-        }
-        if (value.netID === null) {
-          problems.set(`network/${name}`, 'spec.netID is missing, expected a VNI from 1 to 16777215')
-          continue
-        }
-        overlay = { name, vni: value.netID }
-      }
-      usable.set(name, value)
-    }
+    const networks = decideNetworks(this.#networks.store.list())
+    const { usable, overlay } = networks
+    for (const [name, problem] of networks.problems) problems.set(`network/${name}`, problem)
     const before = new Set(this.#usable.keys())
     const decision = decideSubnets(this.#options.nodeName, usable, this.#subnets.store.list())
     for (const [name, problem] of decision.problems) problems.set(`subnet/${name}`, problem)
@@ -260,10 +244,12 @@ export class ClusterView {
 
   #report(problems: ReadonlyMap<string, string>): void {
     for (const [object, problem] of problems) {
-      if (this.#problems.get(object) !== problem) this.#options.log.warn({ object, problem }, 'object is not served')
+      if (this.#problems.get(object) !== problem)
+        this.#options.log.warn({ object, problem }, 'object is not served as it is')
     }
     for (const object of this.#problems.keys()) {
-      if (!problems.has(object)) this.#options.log.info({ object }, 'object is served again or gone')
+      if (!problems.has(object))
+        this.#options.log.info({ object }, 'what was wrong with the object is right, or it is gone')
     }
     this.#problems = problems
   }

@@ -1,7 +1,9 @@
 // What a node keeps of the objects it watches, decided at the edge of the watch: parsed once into numbers, and what is
 // wrong with them kept beside, so that a bad object costs only itself and can be reported.
 import {
+  compareSeniority,
   hostVethName,
+  isServable,
   parseIPInstance,
   parseNetwork,
   parseNodeInfo,
@@ -21,7 +23,7 @@ import {
   type SubnetConflict,
 } from '../../api/index.ts'
 import { tryParseAddress, type IPAddress } from '../../ip/index.ts'
-import type { FabricMode, PodAddressInput, SubnetInput } from '../../dataplane/index.ts'
+import type { FabricMode, OverlayInput, PodAddressInput, SubnetInput } from '../../dataplane/index.ts'
 import type { KubeObject } from '../../kube/index.ts'
 
 /** A parsed object, and a sentence on what is wrong with it. */
@@ -41,8 +43,16 @@ function projected<T>(
 // The client hands over objects as they came; the kinds are what was asked for.
 const as = <T>(raw: KubeObject): T => raw as unknown as T
 
-export function projectNetwork(raw: KubeObject): Projected<ParsedNetwork> {
-  return projected(raw.metadata.name ?? '', parseNetwork(as<Network>(raw)))
+export interface ProjectedNetwork extends Projected<ParsedNetwork> {
+  /** RFC 3339: of two Overlay networks the older one stands. */
+  readonly created: string
+}
+
+export function projectNetwork(raw: KubeObject): ProjectedNetwork {
+  return {
+    ...projected(raw.metadata.name ?? '', parseNetwork(as<Network>(raw))),
+    created: raw.metadata.creationTimestamp ?? '',
+  }
 }
 
 export interface ProjectedSubnet extends Projected<ParsedSubnet> {
@@ -112,6 +122,36 @@ export function projectPod(raw: KubeObject): ProjectedPod {
   }
 }
 
+/** The Networks that stand, the Overlay one among them, and a sentence on what is wrong with each that has a fault. */
+export interface NetworkDecision {
+  readonly usable: ReadonlyMap<string, ParsedNetwork>
+  readonly overlay: OverlayInput | null
+  readonly problems: ReadonlyMap<string, string>
+}
+
+/**
+ * Which Networks this node serves: readable ones, and of type Overlay only the oldest that has a VNI. The manager
+ * chooses alike (`networksBySeniority`): adding a Network never takes the tunnel from the one that has it.
+ */
+export function decideNetworks(networks: readonly ProjectedNetwork[]): NetworkDecision {
+  const usable = new Map<string, ParsedNetwork>()
+  const problems = new Map<string, string>()
+  let overlay: OverlayInput | null = null
+  for (const { name, value, problem } of [...networks].sort(compareSeniority)) {
+    if (problem !== null) problems.set(name, problem)
+    if (!isServable(value)) continue
+    if (value.mode === 'VXLAN' && value.netID !== null) {
+      if (overlay !== null) {
+        problems.set(name, `a cluster has one Overlay network, and ${overlay.name} is it`)
+        continue
+      }
+      overlay = { name, vni: value.netID }
+    }
+    usable.set(name, value)
+  }
+  return { usable, overlay, problems }
+}
+
 /** The Subnets that stand, as dataplane input, and a sentence for each that does not. */
 export interface SubnetDecision {
   readonly inputs: readonly SubnetInput[]
@@ -132,7 +172,7 @@ export function decideSubnets(
   const conflicts = conflictsBySubnet(subnets)
   const standing = new Set<string>()
   const inBgpNetwork = [...networks.values()].some(({ mode, nodes }) => mode === 'BGP' && nodes.includes(nodeName))
-  const byAge = [...subnets].sort((a, b) => compareText(a.created, b.created) || compareText(a.name, b.name))
+  const byAge = [...subnets].sort(compareSeniority)
   for (const subnet of byAge) {
     const { name, value, problem } = subnet
     if (problem !== null) problems.set(name, problem)
@@ -160,10 +200,6 @@ function conflictsBySubnet(subnets: readonly ProjectedSubnet[]): Map<string, Sub
     for (const name of [conflict.a, conflict.b]) byName.set(name, [...(byName.get(name) ?? []), conflict])
   }
   return byName
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function subnetInput(

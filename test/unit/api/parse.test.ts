@@ -410,4 +410,22 @@ test('remote subnets', () => {
   ])
 })
 
+test('networks claim what is unique in order of age, those that cannot be served last', () => {
+  const network = (name: string, created: string, spec: api.NetworkSpec): api.Network => ({
+    metadata: { name, creationTimestamp: created },
+    spec,
+  })
+  const order = api.networksBySeniority([
+    network('a-later', '2026-01-03T00:00:00Z', { type: 'Overlay', netID: 5 }),
+    network('b-no-vni', '2026-01-01T00:00:00Z', { type: 'Overlay', netID: 0 }),
+    network('z-first', '2026-01-02T00:00:00Z', { type: 'Overlay', netID: 4 }),
+    network('c-no-type', '2026-01-01T00:00:00Z', { type: 'Foo' }),
+    network('y-first', '2026-01-02T00:00:00Z', { type: 'Overlay', netID: 6 }),
+  ])
+  assert.equal(
+    order.map(({ metadata }) => metadata.name),
+    ['y-first', 'z-first', 'a-later', 'b-no-vni', 'c-no-type'],
+  )
+})
+
 test.run()

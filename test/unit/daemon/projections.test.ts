@@ -22,8 +22,8 @@ function instance(reserved = false): NonNullable<ReturnType<typeof projectIPInst
       binding: { podName: 'web', podUID: 'uid', nodeName: reserved ? '' : 'node1' },
     },
   }
-  const { value, problem } = projectIPInstance(raw as unknown as KubeObject)
-  return present(value, problem ?? 'a readable IPInstance')
+  const { value } = projectIPInstance(raw as unknown as KubeObject)
+  return present(value, 'a readable IPInstance')
 }
 
 const lan: ParsedNetwork = { name: 'lan', type: 'Underlay', mode: 'VLAN', netID: 100, nodes: ['node1'] } as never
@@ -64,7 +64,7 @@ test('an Overlay network without a usable VNI does not stand in the way of one t
   const broken = overlay('broken', '2026-01-01T00:00:00Z', 99999999)
   const { overlay: chosen, problems } = decideNetworks([broken, overlay('overlay', '2026-01-02T00:00:00Z')])
   assert.equal(chosen, { name: 'overlay', vni: 4 })
-  assert.match(problems.get('broken'), /^spec.netID is 99999999, expected a VNI from 1 to 16777215$/)
+  assert.match(problems.get('broken') ?? '', /^spec.netID is 99999999, expected a VNI from 1 to 16777215$/)
 })
 
 test.run()
