@@ -27,8 +27,9 @@ JobPool& JobsOf(Napi::Env env) { return *env.GetInstanceData<Addon>()->jobs; }
 Napi::Value ToUint32Array(Napi::Env env, Words words) {
   const size_t size = words.size();
   if (size == 0) return Napi::Uint32Array::New(env, 0);
-  const Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, words.Release(), size * sizeof(uint32_t),
-                                                          [](Napi::BasicEnv, void* data) { free(data); });
+  auto* kept = new Words(std::move(words));
+  const Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
+      env, kept->data(), size * sizeof(uint32_t), [](Napi::BasicEnv, void*, Words* owned) { delete owned; }, kept);
   return Napi::Uint32Array::New(env, size, buffer, 0);
 }
 

@@ -7,7 +7,6 @@
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "layout.h"
@@ -45,9 +44,24 @@ struct Field {
   uint8_t presence;
 };
 
+/** Attribute type → its field. A dump looks up half a million: no search. */
+struct Fields {
+  const Field* list;
+  size_t count;
+  /** Position in `list` plus one; 0 for an attribute without a field. */
+  uint8_t position[32];
+
+  template <size_t N>
+  constexpr explicit Fields(const Field (&fields)[N]) : list(fields), count(N), position() {
+    for (size_t i = 0; i < N; i++) position[fields[i].attribute] = static_cast<uint8_t>(i + 1);
+  }
+  const Field* Find(uint16_t attribute) const {
+    return attribute < sizeof position && position[attribute] > 0 ? list + position[attribute] - 1 : nullptr;
+  }
+};
+
 struct Class {
-  const Field* fields;
-  size_t fieldCount;
+  Fields fields;
   uint8_t words;
   uint8_t headerBytes;
   void (*encodeHeader)(const uint32_t* record, uint8_t* header);
@@ -217,19 +231,14 @@ bool DecodeAddrHeader(const uint8_t* header, uint32_t* record) {
 
 void IgnoreAttribute(const nlattr*, uint32_t*) {}
 
-template <size_t N>
-constexpr size_t Count(const Field (&)[N]) {
-  return N;
-}
-
-constexpr Class kRoute = {kRouteFields,      Count(kRouteFields), RouteLayout::kWords, sizeof(rtmsg),
-                          EncodeRouteHeader, DecodeRouteHeader,   IgnoreAttribute};
-constexpr Class kRule = {kRuleFields,      Count(kRuleFields), RuleLayout::kWords, sizeof(fib_rule_hdr),
-                         EncodeRuleHeader, DecodeRuleHeader,   OtherRuleAttribute};
-constexpr Class kNeigh = {kNeighFields,      Count(kNeighFields), NeighLayout::kWords, sizeof(ndmsg),
-                          EncodeNeighHeader, DecodeNeighHeader,   IgnoreAttribute};
-constexpr Class kAddr = {kAddrFields,      Count(kAddrFields), AddrLayout::kWords, sizeof(ifaddrmsg),
-                         EncodeAddrHeader, DecodeAddrHeader,   IgnoreAttribute};
+constexpr Class kRoute = {Fields(kRouteFields), RouteLayout::kWords, sizeof(rtmsg),
+                          EncodeRouteHeader,    DecodeRouteHeader,   IgnoreAttribute};
+constexpr Class kRule = {Fields(kRuleFields), RuleLayout::kWords, sizeof(fib_rule_hdr),
+                         EncodeRuleHeader,    DecodeRuleHeader,   OtherRuleAttribute};
+constexpr Class kNeigh = {Fields(kNeighFields), NeighLayout::kWords, sizeof(ndmsg),
+                          EncodeNeighHeader,    DecodeNeighHeader,   IgnoreAttribute};
+constexpr Class kAddr = {Fields(kAddrFields), AddrLayout::kWords, sizeof(ifaddrmsg),
+                         EncodeAddrHeader,    DecodeAddrHeader,   IgnoreAttribute};
 
 /** The class of a message type, null for those that pass as they are. */
 const Class* ClassOf(uint16_t type) {
@@ -345,16 +354,10 @@ void DecodeField(const Field& field, const uint8_t* payload, size_t length, uint
 }
 
 void EncodeFields(const Class& type, const uint32_t* record, Builder& out) {
-  for (size_t i = 0; i < type.fieldCount; i++) {
-    if (Has(record, type.fields[i].presence)) EncodeField(type.fields[i], record, out);
+  for (size_t i = 0; i < type.fields.count; i++) {
+    const Field& field = type.fields.list[i];
+    if (Has(record, field.presence)) EncodeField(field, record, out);
   }
-}
-
-const Field* FindField(const Class& type, uint16_t attribute) {
-  for (size_t i = 0; i < type.fieldCount; i++) {
-    if (type.fields[i].attribute == attribute) return &type.fields[i];
-  }
-  return nullptr;
 }
 
 // --- multipath: next-hop records of the same length follow the route's ---
@@ -393,7 +396,7 @@ void DecodeNexthops(const nlattr* attribute, size_t route, Words& out) {
     hop[RouteLayout::kMetric] = header.rtnh_hops + 1U;
     hop[RouteLayout::kOif] = static_cast<uint32_t>(header.rtnh_ifindex);
     EachAttribute(bytes + sizeof header, header.rtnh_len - sizeof header, [hop](const nlattr* inner) {
-      const Field* field = FindField(kRoute, TypeOf(inner));
+      const Field* field = kRoute.fields.Find(TypeOf(inner));
       if (field != nullptr && field->word == RouteLayout::kGateway) {
         DecodeField(*field, Payload(inner), PayloadLength(inner), hop);
       }
@@ -405,6 +408,37 @@ void DecodeNexthops(const nlattr* attribute, size_t route, Words& out) {
     length -= step;
   }
   out.data()[route + RouteLayout::kProtocol] |= count << 16;
+}
+
+/** Instantiated for each class, so that its table and functions are constants. */
+template <const Class& kType>
+bool Decode(const nlmsghdr* message, Words& out) {
+  const auto* body = reinterpret_cast<const uint8_t*>(message) + NLMSG_HDRLEN;
+  const size_t length = message->nlmsg_len - NLMSG_HDRLEN;
+  if (length < kType.headerBytes) return false;
+  const size_t at = out.size();
+  uint32_t* record = out.Append(kType.words);
+  if (!kType.decodeHeader(body, record)) {
+    out.Truncate(at);
+    return false;
+  }
+  const nlattr* multipath = nullptr;
+  const size_t header = NLMSG_ALIGN(kType.headerBytes);
+  if (length > header) {
+    EachAttribute(body + header, length - header, [&](const nlattr* attribute) {
+      const uint16_t attributeType = TypeOf(attribute);
+      const Field* field = kType.fields.Find(attributeType);
+      if (field != nullptr) {
+        DecodeField(*field, Payload(attribute), PayloadLength(attribute), record);
+      } else if (&kType == &kRoute && attributeType == RTA_MULTIPATH) {
+        multipath = attribute;
+      } else {
+        kType.other(attribute, record);
+      }
+    });
+  }
+  if (multipath != nullptr) DecodeNexthops(multipath, at, out);
+  return true;
 }
 
 // --- links and the rest: as they are, minus what nobody reads ---
@@ -502,33 +536,11 @@ bool EncodeRecord(uint16_t messageType, const uint32_t* record, size_t words, Bu
 
 bool DecodeRecord(const nlmsghdr* message, Words& out) {
   const Class* type = ClassOf(message->nlmsg_type);
-  if (type == nullptr) return DecodePlain(message, out);
-  const auto* body = reinterpret_cast<const uint8_t*>(message) + NLMSG_HDRLEN;
-  const size_t length = message->nlmsg_len - NLMSG_HDRLEN;
-  if (length < type->headerBytes) return false;
-  const size_t at = out.size();
-  uint32_t* record = out.Append(type->words);
-  if (!type->decodeHeader(body, record)) {
-    out.Truncate(at);
-    return false;
-  }
-  const nlattr* multipath = nullptr;
-  const size_t header = NLMSG_ALIGN(type->headerBytes);
-  if (length > header) {
-    EachAttribute(body + header, length - header, [&](const nlattr* attribute) {
-      const uint16_t attributeType = TypeOf(attribute);
-      const Field* field = FindField(*type, attributeType);
-      if (field != nullptr) {
-        DecodeField(*field, Payload(attribute), PayloadLength(attribute), record);
-      } else if (type == &kRoute && attributeType == RTA_MULTIPATH) {
-        multipath = attribute;
-      } else {
-        type->other(attribute, record);
-      }
-    });
-  }
-  if (multipath != nullptr) DecodeNexthops(multipath, at, out);
-  return true;
+  if (type == &kRoute) return Decode<kRoute>(message, out);
+  if (type == &kNeigh) return Decode<kNeigh>(message, out);
+  if (type == &kRule) return Decode<kRule>(message, out);
+  if (type == &kAddr) return Decode<kAddr>(message, out);
+  return DecodePlain(message, out);
 }
 
 bool DecodeToStream(const nlmsghdr* message, Words& out) {
@@ -542,54 +554,6 @@ bool DecodeToStream(const nlmsghdr* message, Words& out) {
   out.data()[at + 1] = static_cast<uint32_t>(out.size() - at - kStreamHeaderWords);
   out.Append(StreamWords(out.data()[at + 1]) - kStreamHeaderWords - out.data()[at + 1]);
   return true;
-}
-
-// --- Builder ---
-
-void Builder::Begin(uint16_t type, uint16_t flags, uint32_t sequence) {
-  message_ = bytes_.size();
-  nlmsghdr header = {};
-  header.nlmsg_type = type;
-  header.nlmsg_flags = flags;
-  header.nlmsg_seq = sequence;
-  memcpy(Space(sizeof header), &header, sizeof header);
-}
-
-void Builder::End() {
-  const auto length = static_cast<uint32_t>(bytes_.size() - message_);
-  memcpy(bytes_.data() + message_ + offsetof(nlmsghdr, nlmsg_len), &length, sizeof length);
-}
-
-void Builder::AddFlag(uint16_t flag) {
-  uint16_t flags = 0;
-  uint8_t* at = bytes_.data() + message_ + offsetof(nlmsghdr, nlmsg_flags);
-  memcpy(&flags, at, sizeof flags);
-  flags |= flag;
-  memcpy(at, &flags, sizeof flags);
-}
-
-uint8_t* Builder::Space(size_t length) {
-  const size_t at = bytes_.size();
-  bytes_.resize(at + NLMSG_ALIGN(length));
-  return bytes_.data() + at;
-}
-
-uint8_t* Builder::Attribute(uint16_t type, size_t length) {
-  const nlattr header = {static_cast<uint16_t>(NLA_HDRLEN + length), type};
-  uint8_t* at = Space(NLA_HDRLEN + length);
-  memcpy(at, &header, sizeof header);
-  return at + NLA_HDRLEN;
-}
-
-size_t Builder::BeginNest(uint16_t type) {
-  const size_t at = bytes_.size();
-  Attribute(type, 0);
-  return at;
-}
-
-void Builder::EndNest(size_t at) {
-  const auto length = static_cast<uint16_t>(bytes_.size() - at);
-  memcpy(bytes_.data() + at, &length, sizeof length);
 }
 
 }  // namespace hybridnet

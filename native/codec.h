@@ -8,36 +8,10 @@
 #include <linux/netlink.h>
 #include <stdint.h>
 
-#include <vector>
-
+#include "builder.h"
 #include "words.h"
 
 namespace hybridnet {
-
-/** A message under construction, in a buffer that may hold many. */
-class Builder {
- public:
-  void Clear() { bytes_.clear(); }
-  bool empty() const { return bytes_.empty(); }
-  const uint8_t* data() const { return bytes_.data(); }
-  size_t size() const { return bytes_.size(); }
-
-  /** Starts a message; its length is fixed by End. */
-  void Begin(uint16_t type, uint16_t flags, uint32_t sequence);
-  void End();
-  /** Adds a flag to the message last begun. */
-  void AddFlag(uint16_t flag);
-  /** `length` zeroed bytes, padded to four. */
-  uint8_t* Space(size_t length);
-  /** The payload of a new attribute. */
-  uint8_t* Attribute(uint16_t type, size_t length);
-  size_t BeginNest(uint16_t type);
-  void EndNest(size_t at);
-
- private:
-  std::vector<uint8_t> bytes_;
-  size_t message_ = 0;
-};
 
 /** Length in words of one record of the messages' class, 0 for those that pass as they are. */
 uint32_t RecordWords(uint16_t messageType);

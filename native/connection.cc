@@ -115,14 +115,6 @@ bool Connection::Strict(bool on) {
 
 ssize_t Connection::Receive() {
   for (;;) {
-    pollfd wait = {fd_.get(), POLLIN, 0};
-    const int ready = poll(&wait, 1, kReplyMilliseconds);
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready < 0) return -1;
-    if (ready == 0) {
-      errno = ETIMEDOUT;
-      return -1;
-    }
     iovec part = {buffer_.get(), kReceiveBytes};
     sockaddr_nl from = {};
     msghdr header = {};
@@ -130,8 +122,16 @@ ssize_t Connection::Receive() {
     header.msg_namelen = sizeof from;
     header.msg_iov = &part;
     header.msg_iovlen = 1;
+    // The answer is there already, as a rule: no poll(2) before.
     const ssize_t length = recvmsg(fd_.get(), &header, MSG_DONTWAIT);
-    if (length < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (length < 0 && errno == EAGAIN) {
+      pollfd wait = {fd_.get(), POLLIN, 0};
+      const int ready = poll(&wait, 1, kReplyMilliseconds);
+      if (ready == 0) errno = ETIMEDOUT;
+      if (ready > 0 || (ready < 0 && errno == EINTR)) continue;
+      return -1;
+    }
+    if (length < 0 && errno == EINTR) continue;
     if (length < 0) return -1;
     if (from.nl_pid != 0) continue;  // only the kernel may answer
     if ((header.msg_flags & MSG_TRUNC) != 0) {

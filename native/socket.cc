@@ -81,6 +81,7 @@ class QueryJob final : public SocketJob {
   QueryJob(Napi::Env env, Napi::Object owner, Query query) : SocketJob(env, owner), query_(std::move(query)) {}
   void Work(Connection& connection, const std::atomic<bool>& stop) override {
     failure = connection.Run(query_, stop, &words_);
+    words_.Trim();
   }
 
  protected:

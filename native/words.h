@@ -1,33 +1,24 @@
 // A growing buffer of 32-bit words that can be handed to JavaScript without a copy.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <utility>
 
 namespace hybridnet {
 
 class Words {
  public:
   Words() = default;
-  Words(Words&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
-        size_(std::exchange(other.size_, 0)),
-        capacity_(std::exchange(other.capacity_, 0)) {}
+  Words(Words&& other) noexcept { Swap(other); }
   Words& operator=(Words&& other) noexcept {
-    if (this != &other) {
-      free(data_);
-      data_ = std::exchange(other.data_, nullptr);
-      size_ = std::exchange(other.size_, 0);
-      capacity_ = std::exchange(other.capacity_, 0);
-    }
+    Words taken(static_cast<Words&&>(other));
+    Swap(taken);
     return *this;
   }
   Words(const Words&) = delete;
   Words& operator=(const Words&) = delete;
-  ~Words() { free(data_); }
+  ~Words() { Free(); }
 
   /** `count` zeroed words at the end; the pointer is good until the next Append. */
   uint32_t* Append(size_t count) {
@@ -38,28 +29,23 @@ class Words {
     return start;
   }
   void Truncate(size_t size) { size_ = size; }
+  /** Gives back the address space beyond what is in use, before the buffer is kept for long. */
+  void Trim();
   uint32_t* data() { return data_; }
   const uint32_t* data() const { return data_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  uint32_t* Release() {
-    size_ = capacity_ = 0;
-    return std::exchange(data_, nullptr);
-  }
 
  private:
-  void Grow(size_t needed) {
-    size_t capacity = capacity_ == 0 ? 1024 : capacity_ * 2;
-    if (capacity < needed) capacity = needed;
-    auto* data = static_cast<uint32_t*>(realloc(data_, capacity * sizeof(uint32_t)));
-    if (data == nullptr) abort();  // as operator new does in a build without exceptions
-    data_ = data;
-    capacity_ = capacity;
-  }
+  void Swap(Words& other);
+  void Grow(size_t needed);
+  void Free();
 
   uint32_t* data_ = nullptr;
   size_t size_ = 0;
   size_t capacity_ = 0;
+  /** Bytes of the mapping `data_` is, 0 while it is from malloc. */
+  size_t mapped_ = 0;
 };
 
 }  // namespace hybridnet
