@@ -1,6 +1,6 @@
 // Bundle the one executable, dist/hybridnet.mjs: every program is a subcommand of it.
 import { build } from 'esbuild'
-import { chmod } from 'node:fs/promises'
+import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
 
 const banner = [
   '#!/usr/bin/env node',
@@ -13,7 +13,7 @@ const banner = [
 ].join('\n')
 
 const outfile = 'dist/hybridnet.mjs'
-await build({
+const { outputFiles } = await build({
   entryPoints: ['lib/main/hybridnet.ts'],
   outfile,
   bundle: true,
@@ -23,5 +23,13 @@ await build({
   sourcemap: 'linked',
   banner: { js: banner },
   logLevel: 'warning',
+  write: false,
 })
-await chmod(outfile, 0o755)
+// Renamed into place, the executable last: a program that starts meanwhile reads the old one or the new, never a part.
+await mkdir('dist', { recursive: true })
+for (const { path, contents } of outputFiles.sort((a, b) => b.path.length - a.path.length)) {
+  const temporary = `${path}.new`
+  await writeFile(temporary, contents)
+  if (!path.endsWith('.map')) await chmod(temporary, 0o755)
+  await rename(temporary, path)
+}

@@ -1,17 +1,17 @@
 // The test runner: one process and one fresh set of namespaces per file.
 //
-// uvu alone has three false greens (a throwing hook, a forgotten run(), no matching file) and no time-out. Here a file
-// passes only if its process exited 0 and reported at least one test, all passed. Each file runs in new network, mount
+// uvu alone has four false greens (a throwing hook, a forgotten run(), a forgotten .only, no matching file) and no time-out.
+// Here a file passes only if its process exited 0 and reported at least one test, all passed. Each file runs in new network, mount
 // and process-id namespaces (and, without root, a user namespace), so that nothing it makes can reach this machine or
 // outlive it. The last line is `N passed, N failed`, counted in tests.
 //
 //   node --import tsx test/run.ts [--jobs N] [--timeout SECONDS] [path-substring ...]
-import { spawn } from 'node:child_process'
-import { readdir, readlink } from 'node:fs/promises'
+import { spawn, spawnSync } from 'node:child_process'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { sandboxCommand } from './support/sandbox.ts'
+import { sandboxCommand, sandboxEnvironment } from './support/sandbox.ts'
 
 interface FileResult {
   file: string
@@ -44,25 +44,24 @@ async function testFiles(): Promise<string[]> {
     .sort()
 }
 
-/** The totals uvu prints at the end of a file's run, or null when it printed none. */
+/** The totals uvu prints at the end of a file's run, whatever tests printed before; null when it printed none. */
 function parseTotals(output: string): { total: number; passed: number; skipped: number } | null {
   // eslint-disable-next-line no-control-regex
   const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, '')
-  const total = /^\s*Total:\s+(\d+)/m.exec(plain)
-  const passed = /^\s*Passed:\s+(\d+)/m.exec(plain)
-  const skipped = /^\s*Skipped:\s+(\d+)/m.exec(plain)
-  if (!total || !passed) return null
-  return { total: Number(total[1]), passed: Number(passed[1]), skipped: Number(skipped?.[1] ?? 0) }
+  const all = [...plain.matchAll(/^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)\n/gm)]
+  const [, total, passed, skipped] = all.at(-1) ?? []
+  return total === undefined ? null : { total: Number(total), passed: Number(passed), skipped: Number(skipped) }
 }
 
-function runFile(file: string, hostNetns: string): Promise<FileResult> {
+async function runFile(file: string): Promise<FileResult> {
+  const narrowed = /\b\w+\.only\(/.test(await readFile(join(root, file), 'utf8'))
   const started = performance.now()
   const [command, ...args] = sandboxCommand([process.execPath, '--import', 'tsx', file])
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, FORCE_COLOR: '0', HYBRIDNET_HOST_NETNS: hostNetns, HYBRIDNET_SANDBOX: '1' },
+      env: { ...process.env, ...sandboxEnvironment(), FORCE_COLOR: '0' },
     })
     let output = ''
     let verdict: string | null = null
@@ -78,6 +77,7 @@ function runFile(file: string, hostNetns: string): Promise<FileResult> {
       const totals = parseTotals(output)
       if (totals === null) verdict ??= 'reported no totals (is test.run() missing?)'
       else if (totals.total === 0) verdict ??= 'ran no test'
+      if (narrowed) verdict ??= '.only() left other tests out'
       if (code !== 0) verdict ??= `exit ${signal ?? code}`
       const passed = totals?.passed ?? 0
       const failedTests = totals ? totals.total - totals.passed - totals.skipped : 0
@@ -100,13 +100,20 @@ if (files.length === 0) {
   console.log('0 passed, 1 failed')
   process.exit(1)
 }
-const hostNetns = await readlink('/proc/self/ns/net')
+// Clusters run the programs from the bundle: one of older sources would be tested instead of these.
+if (files.some((file) => /^test\/(cluster|node)\//.test(file))) {
+  const { status } = spawnSync('bash', ['scripts/build-bundle'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  if (status !== 0) {
+    console.log('0 passed, 1 failed')
+    process.exit(1)
+  }
+}
 const queue = [...files]
 const results: FileResult[] = []
 await Promise.all(
   Array.from({ length: jobs }, async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const result = await runFile(file, hostNetns)
+      const result = await runFile(file)
       results.push(result)
       const mark = result.failed > 0 ? 'FAIL' : 'ok  '
       const skips = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
