@@ -54,7 +54,11 @@ export class NodeInfoPublisher {
   /** The NodeInfo was seen in the API with this content, or gone (null): what differs is written again. */
   seen(content: { ip: IPAddress; mac: number; localIPs: readonly IPAddress[] } | null): void {
     const endpoint = this.#wanted
-    if (endpoint === null || this.#published === '') return
+    if (endpoint === null) {
+      // What is wanted later has to be compared with it, whatever was written once.
+      this.#published = ''
+      return
+    }
     const same =
       content !== null &&
       JSON.stringify(vtepInfo(endpoint)) ===
