@@ -123,7 +123,7 @@ export class NodePodNetworking implements PodNetworking {
     signal: AbortSignal,
   ): Promise<ReturnType<typeof projectPod>> {
     const known = this.#options.view.pod(namespace, name)
-    if (known !== undefined && (podUid === null || known.uid === podUid)) return known
+    if (known !== undefined && (podUid === null || hasUid(known, podUid))) return known
     // The watch may lag behind the runtime: ask the API itself before saying no.
     let pod: ReturnType<typeof projectPod>
     try {
@@ -132,7 +132,7 @@ export class NodePodNetworking implements PodNetworking {
       if (isNotFound(error)) throw podGone(`pod ${namespace}/${name} does not exist`)
       throw tryAgain(`pod ${namespace}/${name} cannot be read`, errorText(error))
     }
-    if (podUid !== null && pod.uid !== podUid) {
+    if (podUid !== null && !hasUid(pod, podUid)) {
       throw podGone(
         `pod ${namespace}/${name} was re-created`,
         `the runtime asks for UID ${podUid}, the API has ${pod.uid}`,
@@ -341,6 +341,14 @@ export class NodePodNetworking implements PodNetworking {
       return false
     }
   }
+}
+
+/**
+ * Whether the runtime means this pod. A static pod has two UIDs: the kubelet's own, which runtimes are given, and that of
+ * its mirror in the API, which names the other in an annotation.
+ */
+export function hasUid(pod: Pick<ReturnType<typeof projectPod>, 'uid' | 'annotations'>, uid: string): boolean {
+  return pod.uid === uid || pod.annotations['kubernetes.io/config.mirror'] === uid
 }
 
 /** One MAC, one Network, at most one address a family. @throws CniError 102 */
