@@ -40,7 +40,7 @@ router and a host outside; each pod gets a namespace through the real CNI plugin
 While it runs, in another terminal:
 
   export KUBECONFIG=...                        (it prints the line)
-  kubectl create deployment... does nothing here: there are no workload controllers; create Pods
+  kubectl create deployment web --image=none --replicas=3     (also StatefulSets and Services; see kubectl rollout, scale)
   hybridnet standalone list                    what can be entered
   hybridnet standalone exec node1 -- ip rule   run a command in the network of a node,
   hybridnet standalone exec web -- ping node   of a pod (NAMESPACE/NAME; namespace default may be left out),

@@ -1,8 +1,9 @@
-// A whole cluster in one sandbox: the Kubernetes API, a scheduler, nodes as network namespaces on a fabric with a kubelet each,
+// A whole cluster in one sandbox: the Kubernetes API, a scheduler, workload controllers, nodes as network namespaces on a fabric with a kubelet each,
 // and this project's own programs on top, run as they are in production: `hybridnet manager` once, `hybridnet daemon` in the
 // namespace of each node, the real CNI plugin executed for each pod.
 //
-//   supervisor's namespace: API server (192.168.56.254:6443, DIRECTORY/api.sock), scheduler, kubelets, manager
+//   supervisor's namespace: API server (192.168.56.254:6443, DIRECTORY/api.sock), scheduler, controllers,
+//                           kubelets, manager
 //                           bridge fabric0 ── node1 … nodeN (daemon, pods) ── router ── outside
 //
 // Directory layout: kubeconfig.inside (for programs in the sandbox), kubeconfig (for the user outside), api.sock, cni-bin/, logs/PROGRAM.log, nodes/NAME/{net.d,cni-cache,state,
@@ -14,6 +15,7 @@ import { type Family, formatAddress } from '../ip/index.ts'
 import { KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type ApiServer, startApiServer } from './apiserver/index.ts'
+import { Controllers } from './controllers/index.ts'
 import { Fabric } from './nodes/fabric.ts'
 import { Scheduler } from './nodes/scheduler.ts'
 import { ClusterNode } from './node.ts'
@@ -59,6 +61,7 @@ export class Cluster {
   readonly client: KubeClient
   readonly fabric: Fabric
   readonly scheduler: Scheduler
+  readonly controllers: Controllers
   readonly #options: ClusterOptions
   readonly #nodes: ClusterNode[] = []
   readonly #ownsDirectory: boolean
@@ -81,6 +84,7 @@ export class Cluster {
       logger: options.log,
     })
     this.scheduler = new Scheduler(this.client, options.log.child({ component: 'scheduler' }))
+    this.controllers = new Controllers(this.client, options.log.child({ component: 'controllers' }))
   }
 
   /**
@@ -175,7 +179,9 @@ export class Cluster {
 
   /** Stop everything and remove the directory (unless it was given). The namespaces and links are removed, too. */
   async stop(): Promise<void> {
-    await Promise.all([this.scheduler.stop(), this.#manager?.stop(2000), ...this.#nodes.map((node) => node.stop())])
+    const { scheduler, controllers } = this
+    const nodes = this.#nodes.map((node) => node.stop())
+    await Promise.all([scheduler.stop(), controllers.stop(), this.#manager?.stop(2000), ...nodes])
     this.client.close()
     await this.apiServer.close()
     await this.fabric.close()
@@ -195,7 +201,7 @@ export class Cluster {
       this.#manager = this.#managerProgram()
       this.#manager.start()
     }
-    await this.scheduler.start()
+    await Promise.all([this.scheduler.start(), this.controllers.start()])
     await Promise.all(Array.from({ length: nodes }, () => this.addNode()))
     onProgress(`${nodes} nodes registered`)
   }

@@ -46,6 +46,8 @@ function subresource(
       return { kind: 'Binding', verbs: ['create'] }
     case 'eviction':
       return { kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] }
+    case 'scale':
+      return { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] }
     case 'finalize':
       return { kind: resource.kind, verbs: ['update'] }
     default:

@@ -26,6 +26,8 @@ export interface Strategy {
   readonly keepStatus?: boolean
   /** Fill what the server fills, on create and update. */
   readonly defaults?: (object: KubeObject) => void
+  /** What built-in admission adds to new objects, before webhooks see them. */
+  readonly admit?: (object: KubeObject) => void
   readonly prepareCreate?: (object: KubeObject) => void
   readonly prepareUpdate?: (object: KubeObject, old: KubeObject) => void
   readonly validate?: (object: KubeObject) => FieldError[]

@@ -14,6 +14,7 @@ import type { Exchange } from './handlers.ts'
 import { isObject, list, object, text } from './json.ts'
 import { mediaTypeOf, parseBody, readBody } from './request.ts'
 import { sendJson } from './respond.ts'
+import { handleScale } from './scale.ts'
 import { objectKey } from './store.ts'
 import { scheduled } from './strategies/pods.ts'
 import type { JsonObject } from './types.ts'
@@ -28,7 +29,6 @@ const leftOut = new Set([
   'portforward',
   'proxy',
   'resize',
-  'scale',
   'token',
   'approval',
 ])
@@ -54,6 +54,9 @@ export async function handleSubresource(exchange: Exchange): Promise<void> {
       return
     case 'binding':
       await bind(exchange)
+      return
+    case 'scale':
+      await handleScale(exchange)
       return
     case 'eviction':
       await evict(exchange)

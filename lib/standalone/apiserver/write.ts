@@ -1,6 +1,9 @@
 // Create, update and delete: the one way into the store, for requests and for the controllers alike.
 //
-// Everything after a request's body has arrived runs in one go, so a read-check-write here is atomic without locks.
+// Everything after a request's body has arrived runs in one go, so a read-check-write here is atomic without locks. Only
+// admission may take time: writes are written as generators that stop where it looks at them, and go on with what it made
+// of the object. Requests run them through admission/, the controllers of this server without a stop (`unadmitted`). After
+// a stop everything is checked again that may have changed meanwhile.
 import type { Context } from './context.ts'
 import { copyMember, editable } from './decode.ts'
 import {
@@ -38,17 +41,57 @@ export interface Preconditions {
 }
 
 /** Part of an object that a request may write: the whole but status, or one part only. */
-export type Part = '' | 'status' | 'finalize' | 'binding'
+export type Part = '' | 'status' | 'finalize' | 'binding' | 'scale'
+
+/** A write where admission may look at it. */
+export interface AdmissionPoint {
+  readonly phase: 'mutating' | 'validating'
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE'
+  readonly resource: Resource
+  readonly subresource: string
+  readonly namespace: string
+  /** Empty while a new object has only a generateName. */
+  readonly name: string
+  /** As served; null for a delete. */
+  readonly object: KubeObject | null
+  readonly old: KubeObject | null
+  readonly dryRun: boolean
+}
+
+/** A write that stops at its admission points and is sent the admitted object, null for a delete. */
+export type Steps<T> = Generator<AdmissionPoint, T, KubeObject | null>
+
+/** Run a write as if nobody admitted anything: for this server's own controllers. */
+export function unadmitted<T>(steps: Steps<T>): T {
+  let step = steps.next()
+  while (step.done !== true) step = steps.next(step.value.object)
+  return step.value
+}
+
+/** {@link createSteps} without admission. */
+export const create = (...parameters: Parameters<typeof createSteps>): KubeObject =>
+  unadmitted(createSteps(...parameters))
+
+/** {@link updateSteps} without admission. */
+export const update = (...parameters: Parameters<typeof updateSteps>): KubeObject =>
+  unadmitted(updateSteps(...parameters))
+
+/** {@link removeSteps} without admission. */
+export const remove = (...parameters: Parameters<typeof removeSteps>): Deleted => unadmitted(removeSteps(...parameters))
+
+/** How often an update that names no version is begun again because somebody else was faster. */
+const attempts = 5
 
 /** @returns the object as the version of `resource` serves it */
-export function create(
+export function* createSteps(
   context: Context,
   resource: Resource,
   namespace: string,
-  body: KubeObject,
+  given: KubeObject,
   options: WriteOptions,
-): KubeObject {
-  const meta = body.metadata
+): Steps<KubeObject> {
+  let body = given
+  let meta = body.metadata
   if (meta.resourceVersion !== undefined && meta.resourceVersion !== '') {
     throw badRequest('resourceVersion should not be set on objects to be created')
   }
@@ -56,6 +99,23 @@ export function create(
   if (resource.namespaced) requireActiveNamespace(context, resource, namespace, body)
   for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink'])
     Reflect.deleteProperty(meta, field)
+  fillInNew(resource, body)
+  resource.strategy.admit?.(body)
+  const point = {
+    operation: 'CREATE',
+    resource,
+    subresource: '',
+    namespace,
+    old: null,
+    dryRun: options.dryRun,
+  } as const
+  const admitted = yield { ...point, phase: 'mutating', name: meta.name ?? '', object: body }
+  if (admitted !== null && admitted !== body) {
+    body = admitted
+    meta = body.metadata
+    placeInNamespace(resource, namespace, body)
+    fillInNew(resource, body)
+  }
   const collides = (name: string): boolean =>
     context.store.get(resource.collection, objectKey(meta.namespace, name)) !== undefined
   if ((meta.name ?? '') === '' && (meta.generateName ?? '') !== '') {
@@ -66,9 +126,6 @@ export function create(
   meta.creationTimestamp = timestamp()
   if (resource.generation) meta.generation = 1
   else delete meta.generation
-  if (hasStatus(resource) && resource.strategy.keepStatus !== true) Reflect.deleteProperty(body, 'status')
-  if (resource.custom) applyDefaults(resource.schema, body)
-  resource.strategy.defaults?.(body)
   resource.strategy.prepareCreate?.(body)
   const errors = [
     ...validateMeta(resource, body),
@@ -78,6 +135,9 @@ export function create(
   if (errors.length > 0) throw invalid(resource, meta.name ?? meta.generateName ?? '', errors)
   const name = meta.name ?? ''
   if (collides(name)) throw alreadyExists(resource, name)
+  yield { ...point, phase: 'validating', name, object: body }
+  if (collides(name)) throw alreadyExists(resource, name)
+  if (resource.namespaced) requireActiveNamespace(context, resource, namespace, body)
   if (options.manager !== null) trackUpdate(resource, body, undefined, '', options.manager)
   const object = toStored(resource, body)
   if (options.dryRun) return serve(resource, object)
@@ -92,7 +152,7 @@ export function create(
  * @param change gets a copy it may edit, as served, and returns the wanted object
  * @returns the object as served; when nothing changed, the one that was there
  */
-export function update(
+export function* updateSteps(
   context: Context,
   resource: Resource,
   namespace: string,
@@ -100,7 +160,25 @@ export function update(
   part: Part,
   change: (copy: KubeObject) => KubeObject,
   options: WriteOptions & { readonly unversioned?: boolean },
-): KubeObject {
+): Steps<KubeObject> {
+  for (let attempt = 1; ; attempt++) {
+    const written = yield* tryUpdate(context, resource, namespace, name, part, change, options)
+    if (written !== null) return written
+    // One that names a version fails by itself the next time.
+    if (attempt === attempts) throw conflict(resource, name, modifiedMessage)
+  }
+}
+
+/** @returns null when the object changed while it was being admitted */
+function* tryUpdate(
+  context: Context,
+  resource: Resource,
+  namespace: string,
+  name: string,
+  part: Part,
+  change: (copy: KubeObject) => KubeObject,
+  options: WriteOptions & { readonly unversioned?: boolean },
+): Steps<KubeObject | null> {
   const key = objectKey(namespace, name)
   const before = context.store.get(resource.collection, key)
   if (before === undefined) throw notFound(resource, name)
@@ -113,10 +191,25 @@ export function update(
   }
   placeInNamespace(resource, namespace, wanted)
   checkVersion(resource, name, wanted, old, options.unversioned === true)
-  const next = joinParts(resource, part, wanted, old)
+  let next = joinParts(resource, part, wanted, old)
   carryOver(next.metadata, old.metadata)
-  if (resource.custom) applyDefaults(resource.schema, next)
-  resource.strategy.defaults?.(next)
+  fillIn(resource, next)
+  const reviewed = part !== 'binding' && part !== 'scale'
+  const point = {
+    operation: 'UPDATE',
+    resource,
+    subresource: part,
+    namespace,
+    name,
+    old,
+    dryRun: options.dryRun,
+  } as const
+  const admitted = reviewed ? yield { ...point, phase: 'mutating', object: next } : next
+  if (admitted !== null && admitted !== next) {
+    next = joinParts(resource, part, admitted, old)
+    carryOver(next.metadata, old.metadata)
+    fillIn(resource, next)
+  }
   resource.strategy.prepareUpdate?.(next, old)
   if (resource.generation && specChanged(next, old)) next.metadata.generation = (old.metadata.generation ?? 0) + 1
   const errors = [
@@ -127,8 +220,22 @@ export function update(
     ...(resource.strategy.validateUpdate?.(next, old) ?? []),
   ]
   if (errors.length > 0) throw invalid(resource, name, errors)
+  if (reviewed) yield { ...point, phase: 'validating', object: next }
+  if (context.store.get(resource.collection, key) !== before) return null
   if (options.manager !== null) trackUpdate(resource, next, old, part, options.manager)
   return commit(context, resource, before, old, next, options.dryRun)
+}
+
+/** What the server fills in. */
+function fillIn(resource: Resource, object: KubeObject): void {
+  if (resource.custom) applyDefaults(resource.schema, object)
+  resource.strategy.defaults?.(object)
+}
+
+/** As {@link fillIn}; a new object comes without a status, unless the server says so. */
+function fillInNew(resource: Resource, object: KubeObject): void {
+  if (hasStatus(resource) && resource.strategy.keepStatus !== true) Reflect.deleteProperty(object, 'status')
+  fillIn(resource, object)
 }
 
 function commit(
@@ -174,14 +281,20 @@ export interface Deleted {
   readonly gone: boolean
 }
 
-export function remove(
+export function* removeSteps(
   context: Context,
   resource: Resource,
   namespace: string,
   name: string,
   options: DeleteOptions,
-): Deleted {
+): Steps<Deleted> {
   const key = objectKey(namespace, name)
+  const first = context.store.get(resource.collection, key)
+  if (first === undefined) throw notFound(resource, name)
+  const seen = serve(resource, first.object)
+  checkPreconditions(resource, name, seen, options.preconditions)
+  const point = { operation: 'DELETE', resource, subresource: '', namespace, name, dryRun: options.dryRun } as const
+  for (const phase of ['mutating', 'validating'] as const) yield { ...point, phase, object: null, old: seen }
   const before = context.store.get(resource.collection, key)
   if (before === undefined) throw notFound(resource, name)
   const old = serve(resource, before.object)
@@ -283,6 +396,7 @@ function joinParts(resource: Resource, part: Part, wanted: KubeObject, old: Kube
       return next
     }
     case 'binding':
+    case 'scale':
       return wanted
   }
 }

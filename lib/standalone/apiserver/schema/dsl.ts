@@ -66,7 +66,8 @@ export function parseTypes(tables: readonly string[]): Types {
       continue
     }
     const [name = '', ...marks] = line.split(' ')
-    const schema: Writable = { type: 'object', title: name }
+    // Filled below, in place: a marked field is a copy of its type, made perhaps before the type's own fields are known.
+    const schema: Writable = { type: 'object', title: name, properties: {} }
     if (marks.includes('=atomic')) schema['x-kubernetes-map-type'] = 'atomic'
     schemas.set(name, schema)
     blocks.push({ name, schema, lines: [] })
@@ -74,10 +75,9 @@ export function parseTypes(tables: readonly string[]): Types {
   const messages = new Map<string, Map<number, ProtoField>>()
   const byName = new Map(blocks.map((block) => [block.name, block]))
   for (const { name, schema, lines } of blocks) {
-    const properties: Record<string, Schema> = {}
+    const properties = schema.properties as Record<string, Schema>
     const required: string[] = []
     addFields(lines, name, schemas, byName, properties, required)
-    schema.properties = properties
     if (required.length > 0) schema.required = required
     messages.set(name, protoFields(lines))
   }

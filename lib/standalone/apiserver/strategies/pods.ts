@@ -169,10 +169,13 @@ export const podStrategy: Strategy = {
     const spec = pod['spec']
     if (isObject(spec)) defaultPodSpec(spec)
   },
+  admit: (pod) => {
+    const spec = pod['spec']
+    if (isObject(spec)) admit(spec)
+  },
   prepareCreate: (pod) => {
     const spec = pod['spec']
     if (!isObject(spec)) return
-    admit(spec)
     pod['status'] = { phase: 'Pending', qosClass: qosClass(spec) }
     if (text(spec, 'nodeName') !== '') pod['status'] = { ...object(pod, 'status'), conditions: [scheduled()] }
   },

@@ -1,0 +1,117 @@
+// The scale subresource of workloads: `spec.replicas` as an autoscaling/v1 Scale (kubectl scale, autoscalers).
+import { badRequest, conflict, fieldError, invalid, methodNotAllowed, modifiedMessage, notFound, unsupportedMediaType } from './errors.ts' // prettier-ignore
+import { isDryRun, managerOf } from './handlers.ts'
+import type { Exchange } from './handlers.ts'
+import { isObject, list, object, text } from './json.ts'
+import { jsonPatch } from './patch/json.ts'
+import { mergePatch } from './patch/merge.ts'
+import { mediaTypeOf, parseBody, parseJsonBody, readBody } from './request.ts'
+import { sendJson } from './respond.ts'
+import { objectKey } from './store.ts'
+import type { Json, JsonObject, KubeObject } from './types.ts'
+import { update } from './write.ts'
+
+/** GET, PUT and PATCH of `.../NAME/scale`. */
+export async function handleScale(exchange: Exchange): Promise<void> {
+  const { context, request, resource, path, response } = exchange
+  const stored = context.store.get(resource.collection, objectKey(path.namespace, path.name))
+  if (stored === undefined) throw notFound(resource, path.name)
+  const method: string = request.method ?? ''
+  switch (method) {
+    case 'GET':
+      sendJson(response, 200, scaleOf(stored.object))
+      return
+    case 'PUT': {
+      const body = parseBody(await readBody(request), mediaTypeOf(request))
+      await write(exchange, () => body)
+      return
+    }
+    case 'PATCH': {
+      const type = mediaTypeOf(request)
+      const patch = parseJsonBody(await readBody(request))
+      await write(exchange, (scale) => patched(scale, patch, type))
+      return
+    }
+    default:
+      throw methodNotAllowed(method)
+  }
+}
+
+/** A Scale has no lists, so that a strategic patch of one is a merge patch. */
+function patched(scale: JsonObject, patch: Json, type: string): Json {
+  if (type === 'application/json-patch+json') return jsonPatch(scale, patch)
+  const known = ['application/merge-patch+json', 'application/strategic-merge-patch+json']
+  if (!known.includes(type)) throw unsupportedMediaType(type, ['application/json-patch+json', ...known])
+  if (!isObject(patch)) throw badRequest('the patch is not an object')
+  return mergePatch(scale, patch)
+}
+
+async function write(exchange: Exchange, change: (scale: KubeObject) => Json): Promise<void> {
+  const { context, resource, path, query, response } = exchange
+  const options = { dryRun: isDryRun(query), manager: managerOf(exchange), unversioned: true }
+  const scaled = await Promise.resolve(
+    update(
+      context,
+      resource,
+      path.namespace,
+      path.name,
+      'scale',
+      (workload) => {
+        const replicas = wantedReplicas(exchange, workload, change(scaleOf(workload)))
+        return { ...workload, spec: { ...object(workload, 'spec'), replicas } }
+      },
+      options,
+    ),
+  )
+  sendJson(response, 200, scaleOf(scaled))
+}
+
+/** @throws StatusError 400, 409, 422 */
+function wantedReplicas({ resource, path }: Exchange, workload: KubeObject, scale: Json): number {
+  if (!isObject(scale) || (text(scale, 'kind') || 'Scale') !== 'Scale') throw badRequest('expected a Scale')
+  const version = text(scale, 'metadata', 'resourceVersion')
+  const { resourceVersion, uid } = workload.metadata
+  const otherUid = text(scale, 'metadata', 'uid')
+  if ((version !== '' && version !== resourceVersion) || (otherUid !== '' && otherUid !== uid)) {
+    throw conflict(resource, path.name, modifiedMessage)
+  }
+  const replicas = object(scale, 'spec')['replicas'] ?? 0
+  if (typeof replicas !== 'number' || !Number.isInteger(replicas)) {
+    throw badRequest(`Scale in version "v1" cannot be handled as a Scale: spec.replicas: expected an integer`)
+  }
+  if (replicas < 0) {
+    throw invalid({ group: 'autoscaling', kind: 'Scale' }, path.name, [
+      fieldError.invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
+    ])
+  }
+  return replicas
+}
+
+/** The Scale of a workload. */
+function scaleOf(workload: KubeObject): KubeObject {
+  const { name = '', namespace = '', uid = '', resourceVersion = '', creationTimestamp = '' } = workload.metadata
+  const selector = selectorText(object(workload, 'spec', 'selector'))
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: Number(text(workload, 'spec', 'replicas') || 0) },
+    status: {
+      replicas: Number(text(workload, 'status', 'replicas') || 0),
+      ...(selector === '' ? {} : { selector }),
+    },
+  }
+}
+
+/** A selector as autoscalers read it: `a=b,c in (d,e)`. */
+function selectorText(selector: JsonObject): string {
+  const parts = Object.entries(object(selector, 'matchLabels')).map(([key, value]) => `${key}=${text(value)}`)
+  for (const expression of list(selector, 'matchExpressions')) {
+    const key = text(expression, 'key')
+    const values = `(${list(expression, 'values').map(String).join(',')})`
+    const operator = text(expression, 'operator')
+    const forms: Record<string, string> = { Exists: key, DoesNotExist: `!${key}`, In: `${key} in ${values}` }
+    parts.push(forms[operator] ?? `${key} notin ${values}`)
+  }
+  return parts.sort().join(',')
+}
