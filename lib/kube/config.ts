@@ -53,10 +53,11 @@ function loadConfig(paths: string, context: string | null): KubeConfig {
     }
   }
   const name = context ?? config.getCurrentContext()
-  const found = config.getContextObject(name)
+  const found = name ? config.getContextObject(name) : null
   if (!found) {
     const known = config.getContexts().map((entry) => entry.name)
-    throw new Error(`kubeconfig ${paths}: no context '${name}', it has: ${known.join(', ') || 'none'}`)
+    const missing = name ? `no context '${name}'` : 'current-context is missing'
+    throw new Error(`kubeconfig ${paths}: ${missing}, it has: ${known.join(', ') || 'none'}`)
   }
   const cluster = config.getCluster(found.cluster)
   if (!cluster)

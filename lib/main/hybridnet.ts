@@ -1,5 +1,7 @@
 // The one executable: every program is a subcommand. Each is loaded only when asked for, so that the manager never loads
 // the addon and `--help` stays instant.
+import { UsageError } from './flags.ts'
+
 interface Program {
   readonly summary: string
   readonly load: () => Promise<{ run: (argv: string[]) => Promise<number> }>
@@ -47,8 +49,14 @@ if (program === undefined) {
 try {
   process.exitCode = await (await program.load()).run(argv)
 } catch (error) {
-  process.stderr.write(
-    `hybridnet ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  )
-  process.exitCode = 1
+  process.stderr.write(`hybridnet ${name}: ${describe(error)}\n`)
+  process.exitCode = error instanceof UsageError ? 2 : 1
+}
+
+/** What an operator can act on is the message; where in the program it arose helps only with a fault of the program. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const ours = [TypeError, ReferenceError, RangeError, SyntaxError].some((kind) => error instanceof kind)
+  const asked = argv.some((argument) => /^(--log-level=)?(debug|trace)$/.test(argument))
+  return ours || asked ? (error.stack ?? error.message) : error.message
 }
