@@ -7,7 +7,7 @@
 //
 //   node --import tsx test/run.ts [--jobs N] [--timeout SECONDS] [path-substring ...]
 import { spawn, spawnSync } from 'node:child_process'
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
