@@ -22,6 +22,8 @@ constexpr size_t kReceiveBytes = size_t{32} * 1024;
 // A refused message is charged about 832 bytes; 128 of them fit even the default buffer, 1 MiB leaves room for texts.
 constexpr int kSocketBytes = 1024 * 1024;
 constexpr int kDumpAttempts = 10;
+// A piece of a dump for a Sink: some 3000 routes, 1 ms of JavaScript.
+constexpr size_t kPieceWords = size_t{64} * 1024;
 // rtnetlink answers before send returns; waiting at all means a reply was lost.
 constexpr int kReplyMilliseconds = 10000;
 
@@ -213,15 +215,16 @@ void Connection::SendChunk(uint32_t firstIndex, uint32_t count, std::vector<Refu
   }
 }
 
-Failure Connection::Run(const Query& query, const std::atomic<bool>& stop, Words* out) {
+Failure Connection::Run(const Query& query, const std::atomic<bool>& stop, Sink* sink, Words* out) {
   bool plain = !strict_ && !query.plain.empty();
   for (int attempt = 0; attempt < kDumpAttempts; attempt++) {
     if (stop.load()) return {ECANCELED, "dump"};
     out->Truncate(0);
+    if (attempt > 0 && sink != nullptr) sink->Restart();
     bool interrupted = false;
     const bool relax = plain && strict_;
     if (relax) Strict(false);
-    Failure failure = Attempt(query, plain ? query.plain : query.body, stop, out, &interrupted);
+    Failure failure = Attempt(query, plain ? query.plain : query.body, stop, sink, out, &interrupted);
     if (relax) Strict(true);
     const bool refused = failure.error == EINVAL || failure.error == EOPNOTSUPP;
     if (refused && !plain && !query.plain.empty()) {
@@ -240,7 +243,7 @@ Failure Connection::Run(const Query& query, const std::atomic<bool>& stop, Words
 }
 
 Failure Connection::Attempt(const Query& query, const std::vector<uint32_t>& body, const std::atomic<bool>& stop,
-                            Words* out, bool* interrupted) {
+                            Sink* sink, Words* out, bool* interrupted) {
   const bool dump = (query.flags & NLM_F_DUMP) == NLM_F_DUMP;
   builder_.Clear();
   const uint32_t sequence = sequence_++;
@@ -270,6 +273,10 @@ Failure Connection::Attempt(const Query& query, const std::vector<uint32_t>& bod
       const bool decoded = isStream ? DecodeToStream(message, *out) : DecodeRecord(message, *out);
       const uint32_t* record = out->data() + at + (isStream ? kStreamHeaderWords : 0);
       if (decoded && !Satisfies(record, query.conditions)) out->Truncate(at);
+    }
+    if (sink != nullptr && out->size() >= kPieceWords) {
+      sink->Take(std::move(*out));
+      *out = Words();
     }
     // An abandoned dump would leave its rest in the socket; the socket itself is abandoned with it.
     if (stop.load()) return {ECANCELED, "dump"};

@@ -41,6 +41,16 @@ struct Query {
   std::vector<Condition> conditions;
 };
 
+/** Takes a dump piece by piece, on the thread that reads it. */
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  /** Some whole records; the last ones come as the result of Run. */
+  virtual void Take(Words words) = 0;
+  /** What was taken so far is void: the dump was interrupted and starts again. */
+  virtual void Restart() = 0;
+};
+
 class Connection {
  public:
   Failure Open();
@@ -57,8 +67,10 @@ class Connection {
   /**
    * Dump or single query. An interrupted dump (NLM_F_DUMP_INTR) is done again, up to 10 times, then fails with EINTR.
    * A filter the kernel refuses is replaced by the conditions alone, which hold either way.
+   *
+   * @param sink takes the records of a long dump while it is still being read; null: all of them come in `out`
    */
-  Failure Run(const Query& query, const std::atomic<bool>& stop, Words* out);
+  Failure Run(const Query& query, const std::atomic<bool>& stop, Sink* sink, Words* out);
 
   /** Dumps done again because a change interrupted them. */
   uint32_t interruptedDumps() const { return interrupted_; }
@@ -70,8 +82,8 @@ class Connection {
   };
 
   void SendChunk(uint32_t firstIndex, uint32_t count, std::vector<Refusal>* refusals);
-  Failure Attempt(const Query& query, const std::vector<uint32_t>& body, const std::atomic<bool>& stop, Words* out,
-                  bool* interrupted);
+  Failure Attempt(const Query& query, const std::vector<uint32_t>& body, const std::atomic<bool>& stop, Sink* sink,
+                  Words* out, bool* interrupted);
   /** One datagram into the buffer. @return its length, or -1 with errno */
   ssize_t Receive();
   bool Strict(bool on);

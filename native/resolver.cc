@@ -390,7 +390,7 @@ class Resolver final : public Napi::ObjectWrap<Resolver>, private Subscription {
     query.body = {AF_UNSPEC, 0, 0, 8U | NDA_IFINDEX << 16, link};
     query.conditions = {{NeighLayout::kIndex, UINT32_MAX, link}, {NeighLayout::kState, NUD_INCOMPLETE, NUD_INCOMPLETE}};
     Words found;
-    const Failure failure = scanner_.Run(query, stopFlag(), &found);
+    const Failure failure = scanner_.Run(query, stopFlag(), nullptr, &found);
     if (failure) {
       counters_.lastError = static_cast<uint64_t>(failure.error);
       return;

@@ -76,20 +76,48 @@ class BatchJob final : public SocketJob {
   std::vector<Refusal> refusals_;
 };
 
-class QueryJob final : public SocketJob {
+class QueryJob final : public SocketJob, private Sink {
  public:
-  QueryJob(Napi::Env env, Napi::Object owner, Query query) : SocketJob(env, owner), query_(std::move(query)) {}
+  /** @param onPiece undefined, or called with the records read so far while the dump goes on */
+  QueryJob(Napi::Env env, Napi::Object owner, Query query, Napi::Value onPiece)
+      : SocketJob(env, owner), query_(std::move(query)), channel_(ChannelOf(env)) {
+    if (onPiece.IsFunction()) onPiece_ = Napi::Persistent(onPiece.As<Napi::Function>());
+  }
+
   void Work(Connection& connection, const std::atomic<bool>& stop) override {
-    failure = connection.Run(query_, stop, &words_);
+    failure = connection.Run(query_, stop, onPiece_.IsEmpty() ? nullptr : this, &words_);
     words_.Trim();
   }
 
  protected:
+  void Settle(Napi::Env env) override {
+    onPiece_.Reset();
+    SocketJob::Settle(env);
+  }
   Napi::Value Result(Napi::Env env) override { return ToUint32Array(env, std::move(words_)); }
 
  private:
+  /** Posted before the job's own completion, hence run before it: the job outlives its pieces. */
+  class Piece final : public Task {
+   public:
+    Piece(QueryJob* job, Words words) : job_(job), words_(std::move(words)) {}
+    void Run(Napi::Env env) override {
+      const Napi::Value value = words_.empty() ? env.Null() : ToUint32Array(env, std::move(words_));
+      job_->onPiece_.Call({value});
+    }
+
+   private:
+    QueryJob* job_;
+    Words words_;
+  };
+
+  void Take(Words words) override { channel_.Post(new Piece(this, std::move(words))); }
+  void Restart() override { channel_.Post(new Piece(this, Words())); }
+
   Query query_;
   Words words_;
+  Channel& channel_;
+  Napi::FunctionReference onPiece_;
 };
 
 std::vector<uint32_t> ToVector(const Napi::Value& value) {
@@ -157,7 +185,11 @@ class Socket final : public Napi::ObjectWrap<Socket> {
     return Submit(new BatchJob(info.Env(), info.This().As<Napi::Object>(), words, size, count));
   }
 
-  /** query(type, flags, body, plain | null, conditions: Uint32Array of triples): Promise<Uint32Array> */
+  /**
+   * query(type, flags, body, plain | null, conditions: Uint32Array of triples, onPiece?): Promise<Uint32Array>
+   *
+   * With onPiece(words | null) a long dump comes in pieces, the last as the result; null voids those before.
+   */
   Napi::Value Query_(const Napi::CallbackInfo& info) {
     Query query;
     query.type = static_cast<uint16_t>(info[0].ToNumber().Uint32Value());
@@ -170,7 +202,7 @@ class Socket final : public Napi::ObjectWrap<Socket> {
       if (triples[i] >= words) return Refuse(info.Env(), "query: condition outside the record");
       query.conditions.push_back({triples[i], triples[i + 1], triples[i + 2]});
     }
-    return Submit(new QueryJob(info.Env(), info.This().As<Napi::Object>(), std::move(query)));
+    return Submit(new QueryJob(info.Env(), info.This().As<Napi::Object>(), std::move(query), info[5]));
   }
 
   Napi::Value Interrupted(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), interrupted_.load()); }

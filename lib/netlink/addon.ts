@@ -9,12 +9,14 @@ export type NativeRefusals = readonly [numbers: Uint32Array, texts: readonly str
 
 export interface NativeSocket {
   batch(words: Uint32Array, size: number, count: number): Promise<NativeRefusals | null>
+  /** With `onPiece` a long dump comes in pieces, the last as the result; null voids those before (it starts again). */
   query(
     type: number,
     flags: number,
     body: Uint32Array,
     plain: Uint32Array | null,
     conditions: Uint32Array,
+    onPiece?: (words: Uint32Array | null) => void,
   ): Promise<Uint32Array>
   interruptedDumps(): number
   close(): void

@@ -100,3 +100,8 @@ export function fdbQuery(index: number): DumpQuery {
     conditions: Uint32Array.of(NeighLayout.Header, 0xff, AF_BRIDGE, NeighLayout.Index, 0xffff_ffff, index),
   }
 }
+
+export function ruleQuery(wanted: Family): DumpQuery {
+  const header = Uint32Array.of(family(wanted), 0, 0)
+  return { body: header, plain: header, conditions: new Uint32Array() }
+}

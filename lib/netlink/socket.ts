@@ -19,6 +19,7 @@ import {
   fdbQuery,
   neighbourQuery,
   routeQuery,
+  ruleQuery,
   type AddressFilter,
   type DumpQuery,
   type NeighbourFilter,
@@ -32,10 +33,14 @@ import type { Request } from './request.ts'
 import { routeSlots, unpackRoute } from './route.ts'
 import { unpackRule } from './rule.ts'
 import type { Addr, Link, Neigh, Route, Rule } from './types.ts'
-import { wordView, type WordView } from './words.ts'
+import { ObjectReader, type Unpacker } from './unpack.ts'
 
-/** Requests packed, and records unpacked, between two turns of the event loop: about 2 ms. */
-const SLICE = 8192
+/** Requests packed between two turns of the event loop: about 1 ms, and several sends for the native thread. */
+const SLICE = 2048
+const ADDR: Unpacker<Addr> = { stride: AddrLayout.Words, unpack: unpackAddr }
+const ROUTE: Unpacker<Route> = { stride: RouteLayout.Words, unpack: unpackRoute, slots: routeSlots }
+const RULE: Unpacker<Rule> = { stride: RuleLayout.Words, unpack: unpackRule }
+const NEIGH: Unpacker<Neigh> = { stride: NeighLayout.Words, unpack: unpackNeigh }
 const EINVAL = 22
 /** RTEXT_FILTER_SKIP_STATS: counters are a third of a link's message and nobody here reads them. */
 const SKIP_STATS = 8
@@ -242,8 +247,8 @@ export class RouteSocket {
   }
 
   /** Equivalent to: `ip addr show [dev INDEX]`. */
-  async addresses(filter: AddressFilter = {}): Promise<Addr[]> {
-    return unpackAll(await this.addressesFlat(filter), AddrLayout.Words, unpackAddr)
+  addresses(filter: AddressFilter = {}): Promise<Addr[]> {
+    return this.#objects('addr dump', C.RTM_GETADDR, addressQuery(filter), ADDR)
   }
 
   /** The same as packed records (AddrLayout). */
@@ -252,36 +257,30 @@ export class RouteSocket {
   }
 
   /** Equivalent to: `ip route show table T` (all tables when none is given). A table that does not exist is empty. */
-  async routes(filter: RouteFilter = {}): Promise<Route[]> {
-    return unpackAll(await this.routesFlat(filter), RouteLayout.Words, unpackRoute, routeSlots)
+  routes(filter: RouteFilter = {}): Promise<Route[]> {
+    const dump = this.#objects(routeDump(filter), C.RTM_GETROUTE, routeQuery(filter), ROUTE)
+    return filter.table === undefined ? dump : dump.catch((error: unknown) => emptyIfAbsent(error, []))
   }
 
   /** The same as packed records (RouteLayout); next-hop records follow a multipath route. */
-  async routesFlat(filter: RouteFilter = {}): Promise<Uint32Array> {
-    const table = filter.table === undefined ? '' : ` table ${filter.table}`
-    try {
-      return await this.#dump(`route dump${table}`, C.RTM_GETROUTE, routeQuery(filter))
-    } catch (error) {
-      if (error instanceof NetlinkError && error.code === 'ENOENT' && filter.table !== undefined)
-        return new Uint32Array()
-      throw error
-    }
+  routesFlat(filter: RouteFilter = {}): Promise<Uint32Array> {
+    const dump = this.#dump(routeDump(filter), C.RTM_GETROUTE, routeQuery(filter))
+    return filter.table === undefined ? dump : dump.catch((error: unknown) => emptyIfAbsent(error, new Uint32Array()))
   }
 
   /** Equivalent to: `ip rule show` or `ip -6 rule show`, in order of priority. */
-  async rules(family: Family): Promise<Rule[]> {
-    return unpackAll(await this.rulesFlat(family), RuleLayout.Words, unpackRule)
+  rules(family: Family): Promise<Rule[]> {
+    return this.#objects('rule dump', C.RTM_GETRULE, ruleQuery(family), RULE)
   }
 
   /** The same as packed records (RuleLayout). */
   rulesFlat(family: Family): Promise<Uint32Array> {
-    const header = Uint32Array.of(family === 4 ? C.AF_INET : C.AF_INET6, 0, 0)
-    return this.#dump('rule dump', C.RTM_GETRULE, { body: header, plain: header, conditions: new Uint32Array() })
+    return this.#dump('rule dump', C.RTM_GETRULE, ruleQuery(family))
   }
 
   /** Equivalent to: `ip neigh show [proxy] [dev INDEX]`. */
-  async neighbours(filter: NeighbourFilter = {}): Promise<Neigh[]> {
-    return unpackAll(await this.neighboursFlat(filter), NeighLayout.Words, unpackNeigh)
+  neighbours(filter: NeighbourFilter = {}): Promise<Neigh[]> {
+    return this.#objects('neigh dump', C.RTM_GETNEIGH, neighbourQuery(filter), NEIGH)
   }
 
   /** The same as packed records (NeighLayout). */
@@ -290,8 +289,8 @@ export class RouteSocket {
   }
 
   /** Equivalent to: `bridge fdb show dev INDEX`. */
-  async fdb(index: number): Promise<Neigh[]> {
-    return unpackAll(await this.fdbFlat(index), NeighLayout.Words, unpackNeigh)
+  fdb(index: number): Promise<Neigh[]> {
+    return this.#objects(`fdb dump dev ${index}`, C.RTM_GETNEIGH, fdbQuery(index), NEIGH)
   }
 
   /** The same as packed records (NeighLayout). */
@@ -303,16 +302,23 @@ export class RouteSocket {
     return this.#query(operation, type, C.NLM_F_DUMP, query)
   }
 
+  async #objects<T>(operation: string, type: number, query: DumpQuery, unpacker: Unpacker<T>): Promise<T[]> {
+    const reader = new ObjectReader(unpacker)
+    return reader.finish(await this.#query(operation, type, C.NLM_F_DUMP, query, reader.take))
+  }
+
   async #query(
     operation: string,
     type: number,
     flags: number,
     query: { body: Uint32Array; plain: Uint32Array | null; conditions: Uint32Array },
+    onPiece?: (words: Uint32Array | null) => void,
   ): Promise<Uint32Array> {
     // What was asked before comes before.
     this.#flush()
     while (this.#packing !== null) await this.#packing
-    return this.#call(() => this.#native.query(type, flags, query.body, query.plain, query.conditions), operation)
+    const { body, plain, conditions } = query
+    return this.#call(() => this.#native.query(type, flags, body, plain, conditions, onPiece), operation)
   }
 
   async #call<T>(start: () => Promise<T>, operation?: string): Promise<T> {
@@ -329,18 +335,10 @@ function selectLinkDump(): Uint32Array {
   return Uint32Array.of(0, 0, 0, 0, 8 | (IFLA.EXT_MASK << 16), SKIP_STATS)
 }
 
-/** Objects of packed records, a slice per turn of the event loop. */
-async function unpackAll<T>(
-  words: Uint32Array,
-  stride: number,
-  unpack: (view: WordView, at: number) => T,
-  slots: (words: Uint32Array, at: number) => number = () => 1,
-): Promise<T[]> {
-  const view = wordView(words)
-  const result: T[] = []
-  for (let at = 0; at < words.length; at += stride * slots(words, at)) {
-    if (result.length > 0 && result.length % SLICE === 0) await nextTurn()
-    result.push(unpack(view, at))
-  }
-  return result
+const routeDump = ({ table }: RouteFilter): string => `route dump${table === undefined ? '' : ` table ${table}`}`
+
+/** The kernel knows no table without routes. */
+function emptyIfAbsent<T>(error: unknown, empty: T): T {
+  if (error instanceof NetlinkError && error.code === 'ENOENT') return empty
+  throw error
 }
