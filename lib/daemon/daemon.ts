@@ -111,7 +111,10 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
   owner.own(() => engine.stop())
   const publisher = new NodeInfoPublisher(client, nodeName, log.child({ component: 'nodeinfo' }))
   owner.own(() => publisher.stop())
-  const neighbours = new OverlayNeighbours(socket, log.child({ component: 'resolver' }), options.sweepIntervalMs)
+  const resolverLog = log.child({ component: 'resolver' })
+  const neighbours = new OverlayNeighbours(socket, resolverLog, options.sweepIntervalMs, (address) =>
+    feed.macOf(address),
+  )
   owner.own(() => neighbours.stop())
   const resolver = NeighbourResolver.open(namespace, {
     onMiss: (addresses) => log.debug({ addresses: addresses.map(formatAddress) }, 'no node is known for addresses'),

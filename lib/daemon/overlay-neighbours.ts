@@ -19,19 +19,29 @@ const DUMP_ABOVE = 64
 export class OverlayNeighbours {
   readonly #socket: RouteSocket
   readonly #log: Logger
+  readonly #macOf: (address: IPAddress) => number | null
   readonly #sweeping: NodeJS.Timeout | null
   #link = 0
 
-  /** @param sweepMs between sweeps, 0 for none */
-  constructor(socket: RouteSocket, log: Logger, sweepMs: number) {
+  /**
+   * @param sweepMs between sweeps, 0 for none
+   * @param macOf what an address resolves to now; null for nothing known
+   */
+  constructor(socket: RouteSocket, log: Logger, sweepMs: number, macOf: (address: IPAddress) => number | null) {
     this.#socket = socket
     this.#log = log
+    this.#macOf = macOf
     this.#sweeping = sweepMs > 0 ? setInterval(() => void this.sweep(), sweepMs).unref() : null
   }
 
-  /** Index of the VXLAN device, 0 for none. */
+  /**
+   * Index of the VXLAN device, 0 for none. What the kernel holds on a device that is new here is of an earlier daemon's
+   * knowledge: pods may have moved since, and nothing told of it will be told again.
+   */
   setLink(index: number): void {
+    if (index === this.#link) return
     this.#link = index
+    if (index !== 0) void this.#correct(index)
   }
 
   stop(): void {
@@ -50,6 +60,18 @@ export class OverlayNeighbours {
     await this.#carryOut('neigh change', async () => {
       const wanted = entries.length > DUMP_ABOVE ? await this.#stale(index, new Map(entries)) : entries
       return wanted.map(([dst, mac]) => request.neighChange({ index, dst, mac, state: NUD_REACHABLE }))
+    })
+  }
+
+  /** Give every neighbour of the device that leads elsewhere the MAC that is right now. */
+  async #correct(index: number): Promise<void> {
+    await this.#carryOut('neigh change', async () => {
+      const neighbours = await this.#socket.neighbours({ index })
+      return neighbours.flatMap(({ dst, mac }) => {
+        const right = dst === null || mac === null ? null : this.#macOf(dst)
+        if (right === null || right === mac) return []
+        return [request.neighChange({ index, dst, mac: right, state: NUD_REACHABLE })]
+      })
     })
   }
 
