@@ -209,7 +209,10 @@ test('contexts: the asked one, several files merged, clear errors', () =>
       assert.match(await refused({ context: 'nowhere' }), /no context 'nowhere', it has: here, there/)
       assert.match(await refused({ kubeconfig: join(folder, 'absent') }), /kubeconfig .*absent: ENOENT/)
       writeFileSync(join(folder, 'empty'), '{}')
-      assert.match(await refused({ kubeconfig: join(folder, 'empty') }), /empty: current-context is missing, it has: none/)
+      assert.match(
+        await refused({ kubeconfig: join(folder, 'empty') }),
+        /empty: current-context is missing, it has: none/,
+      )
       writeFileSync(join(folder, 'bad'), '{"clusters": [')
       assert.match(await refused({ kubeconfig: join(folder, 'bad') }), /kubeconfig .*bad: /)
       const odd = kubeconfig(join(folder, 'odd'), { server: 'ftp://x' }, null)
