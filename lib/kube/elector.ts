@@ -13,7 +13,7 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from '../telemetry/log.ts'
 import { jittered, sleep } from './backoff.ts'
 import type { KubeClient } from './client.ts'
-import { FencedError, errorText, isAlreadyExists, isConflict } from './errors.ts'
+import { FencedError, errorText, isAlreadyExists, isConflict, isNotFound } from './errors.ts'
 import type { Fence } from './requester.ts'
 import type { ObjectMeta, ResourceType } from './types.ts'
 
@@ -180,12 +180,12 @@ export class LeaderElector implements Fence {
       try {
         return await this.#take(this.#lease)
       } catch (error) {
-        if (!isConflict(error)) throw error
+        if (!isConflict(error) && !isNotFound(error)) throw error
       }
     }
     const ref = { namespace: this.#options.namespace, name: this.#options.name }
     const lease = await this.#client.find<Lease>(leaseResource, ref, this.#call())
-    if (lease === null) return await this.#create()
+    if (lease === null) return await this.#missing()
     this.#observe(lease)
     const holder = lease.spec?.holderIdentity ?? ''
     if (holder !== '' && holder !== this.identity && this.#isValid(lease)) return false
@@ -198,8 +198,21 @@ export class LeaderElector implements Fence {
     }
   }
 
+  /** Somebody deleted the lease, or there never was one. */
+  async #missing(): Promise<boolean> {
+    if (this.#renewed !== null) {
+      // Whoever never saw it may create it at any moment.
+      this.#end(new FencedError(`leadership of ${this.#name} lost: the lease was deleted`))
+      return false
+    }
+    const last = this.#lease
+    const holder = last?.spec?.holderIdentity ?? ''
+    // Its holder does not know yet.
+    if (last !== null && holder !== '' && holder !== this.identity && this.#isValid(last)) return false
+    return await this.#create()
+  }
+
   async #create(): Promise<boolean> {
-    if (this.#renewed !== null) return false
     const sent = now()
     const time = microTime()
     const spec = { ...this.#spec(), acquireTime: time, renewTime: time, leaseTransitions: 0 }

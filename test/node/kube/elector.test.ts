@@ -196,6 +196,23 @@ test('a lease taken away is noticed at the next renewal', () =>
     assert.match((await elector.ended).message, /held by 'thief' now/)
   }))
 
+test('a deleted lease ends leadership, and who knew the holder waits it out before making a new one', () =>
+  withRig(async ({ client, candidate }) => {
+    const { elector: first } = await candidate('first', { leaseDurationMs: 2000, renewDeadlineMs: 1900, retryPeriodMs: 100 })
+    await first.start().acquired
+    const { elector: second } = await candidate('second')
+    second.start()
+    await eventually(() => second.holder === 'first')
+    const deleted = performance.now()
+    await client.delete(leaseResource, ref)
+    const reason = await first.ended
+    assert.match(reason.message, /the lease was deleted/)
+    assert.ok(performance.now() - deleted < 1700, 'at the next renewal, not at the deadline')
+    assert.is(second.isLeader(), false)
+    await second.acquired
+    assert.ok(performance.now() - deleted > 1000, 'the lease as last seen was waited out')
+  }))
+
 test('a renewal whose answer is lost is no loss of leadership', () =>
   withRig(async ({ candidate }) => {
     const { elector, proxy } = await candidate('one')
