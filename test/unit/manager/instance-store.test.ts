@@ -1,7 +1,6 @@
 // What the allocator holds when a write has no answer and nobody can be asked what became of it.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Pod } from '../../../lib/api/index.ts'
 import { Allocator, type Claim } from '../../../lib/ipam/index.ts'
 import { parseAddress, parsePrefix } from '../../../lib/ip/index.ts'
 import { KubeClient } from '../../../lib/kube/index.ts'
