@@ -5,7 +5,11 @@ const maxInt = 2 ** 31 - 1
 
 export const daemonFlags = {
   kubeconfig: stringFlag('', 'PATH', 'kubeconfig file; KUBECONFIG, then the service account, when empty'),
-  'bind-socket': stringFlag('/var/run/hybridnet.sock', 'PATH', 'CNI server socket'),
+  'bind-socket': stringFlag(
+    '/var/run/hybridnet.sock',
+    'PATH',
+    'CNI server socket; install-cni and deployments use /run/cni/hybridnet.sock',
+  ),
   'state-dir': stringFlag('/run/cni/hybridnet', 'PATH', 'attachment records; must not outlive the network namespaces'),
   'prefer-interfaces': listFlag([], 'NAME', 'deprecated alias of --prefer-vlan-interfaces'),
   'prefer-vlan-interfaces': listFlag(

@@ -179,13 +179,19 @@ export class CniService implements CniHandler {
     metrics?.started(command)
     try {
       const result = await work()
-      log.debug({ ...line, milliseconds: performance.now() - start }, 'CNI call served')
+      const level = command === 'ADD' || command === 'DEL' ? 'info' : 'debug'
+      log[level]({ ...line, milliseconds: Math.round(performance.now() - start) }, 'CNI call served')
       return result
     } catch (error) {
       const failure = toCniError(error)
       code = failure.code
-      const level = code === cniCode.internal || code === cniCode.dataPlaneFailure ? 'error' : 'warn'
-      log[level]({ ...line, err: failure, details: failure.details, code }, 'CNI call failed')
+      const { message: reason, details } = failure
+      // What the runtime or the cluster has to mend needs no stack.
+      if (code === cniCode.internal || code === cniCode.dataPlaneFailure) {
+        log.error({ ...line, err: failure, details, code }, 'CNI call failed')
+      } else {
+        log.warn({ ...line, reason, details, code }, 'CNI call refused')
+      }
       if (pod !== null && urgentCodes.includes(code)) networking.onFailed?.(pod, failure)
       throw failure
     } finally {
