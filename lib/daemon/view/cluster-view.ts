@@ -211,7 +211,8 @@ export class ClusterView {
       const names = replace ? [...this.#nodeInfos.store.keys()] : [...this.#dirtyVteps]
       delta.vteps = this.#vtepDelta(names)
     }
-    if (this.#nodeDirty) delta.nodeAddresses = this.node?.addresses ?? []
+    // A Node that is deleted and registered again (or not) is no reason to take addresses from the VXLAN device.
+    if (this.#nodeDirty && this.node !== undefined) delta.nodeAddresses = this.node.addresses
     if (replace) delta.replace = true
     this.#topologyDirty = false
     this.#nodeDirty = false
