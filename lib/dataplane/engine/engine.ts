@@ -280,12 +280,10 @@ export class DataplaneEngine {
     this.#kickDrift()
   }
 
-  async #resubscribe(): Promise<void> {
-    this.#mirror.stop()
+  /** The dumps are the next flush's: beside one that runs they would take its events. */
+  #resubscribe(): void {
     try {
-      await this.#mirror.start()
-      this.#drift.full = true
-      this.#kickDrift()
+      this.#mirror.resubscribe()
     } catch (error) {
       this.#log.error({ err: error }, 'cannot subscribe to kernel notifications; trying again')
       this.#after('resubscribe', 5000, () => this.#resubscribe())

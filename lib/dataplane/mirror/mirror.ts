@@ -88,6 +88,18 @@ export class Mirror {
 
   /** Subscribes, then dumps every class. */
   async start(): Promise<void> {
+    this.#subscribe()
+    await this.refresh(NETLINK_CLASSES)
+  }
+
+  /** Subscribes anew after `failed`; what happened in between is a doubt in every class. */
+  resubscribe(): void {
+    this.stop()
+    this.#subscribe()
+    for (const what of NETLINK_CLASSES) this.doubt(what)
+  }
+
+  #subscribe(): void {
     const { namespace, listener } = this.#options
     this.#monitor = Monitor.open(namespace, {
       groups: GROUPS,
@@ -98,7 +110,6 @@ export class Mirror {
       },
       onError: (error) => listener.failed(error),
     })
-    await this.refresh(NETLINK_CLASSES)
   }
 
   stop(): void {
