@@ -61,6 +61,7 @@ export interface Node extends KubeObject {
   }
   readonly status?: {
     readonly addresses?: readonly NodeAddress[] | null
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[] | null
   }
 }
 

@@ -1,7 +1,14 @@
 // Everything that runs while this process leads: the local copy, the allocator built from it, and the controllers.
 import { IPINSTANCES, isTerminating, type Network } from '../api/index.ts'
 import { Allocator } from '../ipam/index.ts'
-import { EventRecorder, involvedObject, type InformerEvent, type KubeClient, type WorkQueue } from '../kube/index.ts'
+import {
+  EventRecorder,
+  deepEqual,
+  involvedObject,
+  type InformerEvent,
+  type KubeClient,
+  type WorkQueue,
+} from '../kube/index.ts'
 import { Cluster } from './cluster.ts'
 import { duplicateController } from './controllers/duplicates.ts'
 import { instanceController } from './controllers/ipinstance.ts'
@@ -149,9 +156,12 @@ export async function lead(
       const is = type !== 'deleted' && !object.terminating && belongs(network, object.labels)
       if (was !== is) networkStatuses.add(network.metadata.name)
     }
-    pods.waiters.configurationChanged()
-    // A stateful pod of a node that is gone needs to wait no longer for its containers.
-    if (type === 'deleted') for (const pod of cluster.pods.store.keysByIndex('node', key)) pods.queue.add(pod)
+    // Heartbeats change nothing that pods wait for.
+    if (type !== 'modified' || !deepEqual(old.labels, object.labels)) pods.waiters.configurationChanged()
+    // A stateful pod of a node that is lost needs to wait no longer for its containers.
+    const lost =
+      type === 'deleted' || (old !== null && (old.ready !== object.ready || old.outOfService !== object.outOfService))
+    if (lost) for (const pod of cluster.pods.store.keysByIndex('node', key)) pods.queue.add(pod)
   }
   const onInstance = ({ type, key, object }: InformerEvent<Instance>): void => {
     if (object.terminating && type !== 'deleted') instances.add(key)

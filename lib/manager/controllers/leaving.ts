@@ -12,6 +12,7 @@ import type { Cluster } from '../cluster.ts'
 import { isStateful, retains } from '../decide/owner.ts'
 import type { InstanceStore } from '../instance-store.ts'
 import type { Defaults } from '../options.ts'
+import type { NodeView } from '../views/node.ts'
 import type { PodView } from '../views/pod.ts'
 
 export interface LeavingOptions {
@@ -44,8 +45,7 @@ export async function leave(pod: PodView, options: LeavingOptions): Promise<void
     await removeFinalizer(pod, options)
     return
   }
-  // A node that is gone runs nothing, whatever the last report of its kubelet said (D45).
-  if (!pod.stopped && options.cluster.nodes.store.has(pod.nodeName)) return
+  if (!pod.stopped && !isStranded(pod, options.cluster.nodes.store.get(pod.nodeName))) return
   if (retains({ ...pod, controller: owner }, defaults)) {
     const fresh = instances.filter((instance) => !instance.reserved || instance.statusLeft)
     await Promise.all(fresh.map((instance) => store.reserve(instance)))
@@ -54,6 +54,14 @@ export async function leave(pod: PodView, options: LeavingOptions): Promise<void
     await release(pod, held, options)
   }
   await removeFinalizer(pod, options)
+}
+
+/**
+ * Whether the last report of the pod's kubelet need not be believed, as no other will come (D45): the node is gone, or said
+ * to run nothing, or cannot be heard while somebody who must know better has deleted the pod by force.
+ */
+function isStranded(pod: PodView, node: NodeView | undefined): boolean {
+  return node === undefined || node.outOfService || (pod.forced && !node.ready)
 }
 
 async function release(pod: PodView, held: readonly AddressRecord[], options: LeavingOptions): Promise<void> {

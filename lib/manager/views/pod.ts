@@ -23,6 +23,8 @@ export interface PodView {
   readonly created: string
   readonly nodeName: string
   readonly terminating: boolean
+  /** Deleted without grace: nobody waits for its kubelet. */
+  readonly forced: boolean
   /** Carries our finalizer. */
   readonly held: boolean
   readonly controller: OwnerReference | null
@@ -56,6 +58,7 @@ export function podView(pod: Pod): PodView | null {
     created: metadata.creationTimestamp ?? '',
     nodeName: spec.nodeName,
     terminating: isTerminating(pod),
+    forced: isTerminating(pod) && metadata.deletionGracePeriodSeconds === 0,
     held: hasFinalizer(pod, FINALIZER_IP_ALLOCATED),
     controller: controllerOf(pod),
     stopped,

@@ -126,6 +126,26 @@ test('nothing is reserved while a container runs, unless its node is gone', () =
     await podGone(rig, 'lost-0')
   }))
 
+for (const [what, strand] of [
+  ['that cannot be heard, deleted by force,', { status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } }],
+  ['out of service', { spec: { taints: [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' }] } }],
+] as const) {
+  test(`a pod of a node ${what} leaves though its container is said to run`, () =>
+    withManager(async (rig) => {
+      const pod = await rig.pod('stuck-0', { statefulSet: 'fake', node: 'node2' })
+      await rig.served('stuck-0')
+      const containerStatuses = [{ name: 'test', state: { running: {} } }]
+      await rig.client.patchStatus('merge', PODS, pod.metadata, { status: { containerStatuses } })
+      await rig.deletePod('stuck-0')
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      assert.is((await rig.served('stuck-0')).length, 1, 'still bound')
+      if ('status' in strand) await rig.client.patchStatus('merge', NODES, { name: 'node2' }, strand)
+      else await rig.client.patch('merge', NODES, { name: 'node2' }, strand)
+      await reserved(rig, 'stuck-0')
+      await podGone(rig, 'stuck-0')
+    }))
+}
+
 test('ip-retain: false gives the address back and takes a new one', () =>
   withManager(async (rig) => {
     const annotations = { 'ip-retain': 'false' }

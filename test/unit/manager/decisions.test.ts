@@ -121,6 +121,8 @@ test('node lists are sorted and hold no terminating node', () => {
     name,
     labels,
     terminating,
+    ready: true,
+    outOfService: false,
   })
   const nodes = [
     node('b', { x: '1' }),
