@@ -101,7 +101,7 @@ if (files.length === 0) {
   process.exit(1)
 }
 // Clusters run the programs from the bundle: one of older sources would be tested instead of these.
-if (files.some((file) => /^test\/(cluster|node)\//.test(file))) {
+if (files.some((file) => /^test\/(cluster|node\/standalone)\//.test(file))) {
   const { status } = spawnSync('bash', ['scripts/build-bundle'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   if (status !== 0) {
     console.log('0 passed, 1 failed')
