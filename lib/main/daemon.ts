@@ -4,7 +4,7 @@ import { parseIPFamily, parseBool } from '../api/index.ts'
 import { startDaemon } from '../daemon/index.ts'
 import { AddressError, parsePrefix, type Prefix } from '../ip/index.ts'
 import { KubeClient } from '../kube/index.ts'
-import { createLogger } from '../telemetry/log.ts'
+import { createLogger, type Logger } from '../telemetry/log.ts'
 import { createRegistry } from '../telemetry/metrics.ts'
 import { daemonFlags } from './daemon-flags.ts'
 import { helpText, parseFlags, UsageError } from './flags.ts'
@@ -61,6 +61,7 @@ export async function run(argv: string[]): Promise<number> {
       )
     }
     const log = createLogger({ name: 'daemon', level: flags['log-level'] })
+    const leaveStartUp = exitOnSignals(log)
     const client = await KubeClient.load({ kubeconfig: flags.kubeconfig, logger: log })
     const vlan = flags['prefer-vlan-interfaces']
     const daemon = await startDaemon({
@@ -100,6 +101,7 @@ export async function run(argv: string[]): Promise<number> {
       healthAddress: flags['health-probe-addr'],
       metricsAddress: flags['metrics-addr'],
     })
+    leaveStartUp()
     const signal = await stopSignal()
     log.info({ signal }, 'stopping')
     await daemon.stop()
@@ -119,6 +121,25 @@ function parse(argv: readonly string[]): ReturnType<typeof parseFlags<typeof dae
 /** An empty list means any address (R-CFG-10). */
 function vtepCidrs(texts: readonly string[]): readonly string[] {
   return texts.length > 0 ? texts : ['0.0.0.0/0', '::/0']
+}
+
+/**
+ * End at once on a signal while starting, which may wait for the API for ever; the kernel's state stays as it is. As first
+ * process of a container a program ignores signals it has no handler for.
+ *
+ * @returns ends this
+ */
+function exitOnSignals(log: Logger): () => void {
+  const exit = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, 'stopped while starting')
+    process.exit(0)
+  }
+  process.on('SIGTERM', exit)
+  process.on('SIGINT', exit)
+  return () => {
+    process.off('SIGTERM', exit)
+    process.off('SIGINT', exit)
+  }
 }
 
 function stopSignal(): Promise<NodeJS.Signals> {

@@ -13,7 +13,7 @@ import type { IPAddress } from '../../ip/index.ts'
 import { RouteSocket, type NetworkNamespace } from '../../netlink/index.ts'
 import { silentLogger, type Logger } from '../../telemetry/log.ts'
 import { applyPlan, type OperationResult } from '../apply.ts'
-import { FROM_SUBNET_TABLE_END, FROM_SUBNET_TABLE_FIRST, TABLE_MAIN } from '../constants.ts'
+import { FROM_SUBNET_TABLE_END, FROM_SUBNET_TABLE_FIRST, isContainerLink, TABLE_MAIN } from '../constants.ts'
 import { diffAll, diffKeys, type DiffInput, type DiffResult, type DirtyKeys } from '../diff.ts'
 import { nodeFacts, sameFacts, type NodeFacts } from '../facts.ts'
 import type { DataplaneConfig, InputDelta } from '../inputs.ts'
@@ -542,6 +542,8 @@ export class DataplaneEngine {
 
   #noteRepair({ key, action, record, why }: Operation, now: number): void {
     if (!this.#settledOnce) return
+    // CNI ADD makes these beside us, and the kernel announces none: making one again undoes nobody's change.
+    if (record.kind === 'proxy' && isContainerLink(record.link)) return
     this.#repairs++
     this.#options.metrics?.repair(record.kind)
     this.#log.info({ object: key, operation: action, why }, 'repaired')
