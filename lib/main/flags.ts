@@ -12,6 +12,8 @@ export interface Flag<T> {
   /** @throws Error naming what was expected */
   readonly parse: (text: string) => T
   readonly show: (value: T) => string
+  /** Values of a flag that is given several times; the last one wins unless given. */
+  readonly join?: (before: T, value: T) => T
 }
 
 /** A mistake of the caller of the program: the message is for the user, without a stack. */
@@ -129,7 +131,8 @@ export function parseFlags<F extends Record<string, unknown>>(flags: F, argv: re
     if (token.value === undefined && !flag.boolean)
       throw new UsageError(`--${token.name} needs a value (${flag.value})`)
     try {
-      values[token.name] = flag.parse(token.value ?? 'true')
+      const value = flag.parse(token.value ?? 'true')
+      values[token.name] = flag.join === undefined ? value : flag.join(values[token.name], value)
     } catch (error) {
       throw new UsageError(
         `--${token.name} '${token.value ?? ''}': ${error instanceof Error ? error.message : String(error)}`,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import {
   createOverlay,
   enterCommand,
+  type Fault,
   findTarget,
   type Instance,
   isSupervised,
@@ -12,13 +13,24 @@ import {
   listInstances,
   listTargets,
   openLog,
+  parseFault,
   overlayEnvironment,
   startCluster,
   supervise,
   type Supervision,
 } from '../standalone/index.ts'
 import { createLogger } from '../telemetry/log.ts'
-import { boolFlag, helpText, intFlag, parseFlags, stringFlag, UsageError } from './flags.ts'
+import { boolFlag, type Flag, helpText, intFlag, parseFlags, stringFlag, UsageError } from './flags.ts'
+
+const faultFlag: Flag<readonly Fault[]> = {
+  boolean: false,
+  default: [],
+  value: 'FAULT',
+  help: 'make the API server misbehave (may be given several times); see below',
+  parse: (text) => [parseFault(text)],
+  show: () => '',
+  join: (before, value) => [...before, ...value],
+}
 
 const flags = {
   nodes: intFlag(3, 1, 200, 'how many nodes'),
@@ -29,6 +41,7 @@ const flags = {
     'LEVEL',
     'of the API server, scheduler and kubelets: trace, debug, info, warn or error',
   ),
+  fault: faultFlag,
 }
 
 const description = `
@@ -47,6 +60,17 @@ While it runs, in another terminal:
   hybridnet standalone exec outside            or of the router and the host outside; without a command, a shell
 
 Logs of the programs are in the directory it prints.
+
+Faults are FIELD=VALUE,... Which requests: verb (get, list, watch, create, update, patch, delete, deletecollection; several
+joined by |), resource (plural, plural.group, plural/subresource), namespace, name, agent (start of the User-Agent; !START for
+all others), probability, skip (let N through first), times. What happens to them: latencyMs, status (with retryAfter), or
+effect: drop (closed unread), lose (done, not answered), cut, half, stall (after N events of a watch, or KiB), expire (410),
+compact (all history forgotten), stale (cached reads, behind=N changes old), conflict (another writer was faster). They begin
+when the nodes are there.
+
+  --fault 'verb=list,resource=ipinstances,status=503,probability=0.1'      each tenth list of IPInstances fails
+  --fault 'verb=watch,effect=stall,after=20' --fault latencyMs=50          watches fall silent; everything takes longer
+  --fault 'verb=update|patch,resource=pods/status,effect=conflict,times=5' five writes of statuses meet another writer
 `
 
 const usage = 'hybridnet standalone [FLAGS] | list | exec NODE|POD [-- COMMAND...]'
@@ -75,6 +99,7 @@ interface Values {
   readonly overlay: boolean
   readonly programs: boolean
   readonly 'log-level': string
+  readonly fault: readonly Fault[]
 }
 
 /** Inside: run the cluster until told to stop. */
@@ -91,6 +116,7 @@ async function serve({ directory, apiPort, signal }: Supervision, values: Values
   })
   try {
     if (values.overlay) await createOverlay(cluster.client)
+    for (const fault of values.fault) cluster.apiServer.faults.add(fault)
     say(`\nexport KUBECONFIG=${cluster.outsideKubeconfig}\n`)
     say(`Enter a node or pod:  hybridnet standalone exec node1 -- ip rule`)
     say(`Logs:                 ${join(directory, 'logs')}`)

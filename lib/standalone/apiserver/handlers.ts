@@ -2,11 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from './context.ts'
-import { decode, parseFieldValidation } from './decode.ts'
+import { decode, editable, parseFieldValidation } from './decode.ts'
 import { StatusError, badRequest, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts'
 import { isObject, text } from './json.ts'
 import { negotiate } from './negotiate.ts'
-import { applyObject } from './patch/apply.ts'
+import type { Occasion } from './admission/index.ts'
+import { applySteps } from './patch/apply.ts'
 import { jsonPatch } from './patch/json.ts'
 import { mergePatch } from './patch/merge.ts'
 import { strategicPatch } from './patch/strategic.ts'
@@ -21,7 +22,7 @@ import { objectKey } from './store.ts'
 import { parseIncludeObject } from './tables/render.ts'
 import type { Json, JsonObject, KubeObject } from './types.ts'
 import { startWatch } from './watch.ts'
-import { create, remove, update } from './write.ts'
+import { createSteps, removeSteps, updateSteps } from './write.ts'
 import type { DeleteOptions, Part, WriteOptions } from './write.ts'
 
 /** One request on its way. */
@@ -53,6 +54,16 @@ export function managerOf({ query, request }: Exchange): string {
   return (
     query.get('fieldManager') || (request.headers['user-agent'] ?? 'unknown').split('/')[0]?.slice(0, 128) || 'unknown'
   )
+}
+
+/** What webhooks hear of a request. @param kind `Create`, `Update`, `Patch` or `Delete` */
+export function occasionOf(exchange: Exchange, kind: string): Occasion {
+  const { query, response, request } = exchange
+  const options: JsonObject = { kind: `${kind}Options`, apiVersion: 'meta.k8s.io/v1' }
+  if (kind !== 'Delete') options['fieldManager'] = managerOf(exchange)
+  if (isDryRun(query)) options['dryRun'] = ['All']
+  if (kind === 'Patch' && request.headers['content-type']?.includes('apply')) options['force'] = flag(query, 'force')
+  return { options, warn: (warnings) => addWarnings(response, warnings) }
 }
 
 const writeOptions = (exchange: Exchange): WriteOptions => ({
@@ -119,14 +130,17 @@ async function createObject(exchange: Exchange): Promise<void> {
   const { context, resource, path, response } = exchange
   const wanted = wantedOf(exchange)
   const body = await readObject(exchange)
-  sendObject(response, 201, resource, create(context, resource, path.namespace, body, writeOptions(exchange)), wanted)
+  const steps = createSteps(context, resource, path.namespace, body, writeOptions(exchange))
+  sendObject(response, 201, resource, await context.admission.run(steps, occasionOf(exchange, 'Create')), wanted)
 }
 
 export async function putObject(exchange: Exchange, part: Part): Promise<void> {
   const { context, resource, path, response } = exchange
   const wanted = wantedOf(exchange)
   const body = await readObject(exchange)
-  const result = update(context, resource, path.namespace, path.name, part, () => body, writeOptions(exchange))
+  const { namespace, name } = path
+  const steps = updateSteps(context, resource, namespace, name, part, () => editable(body), writeOptions(exchange))
+  const result = await context.admission.run(steps, occasionOf(exchange, 'Update'))
   sendObject(response, 200, resource, result, wanted)
 }
 
@@ -146,15 +160,8 @@ export async function patchObject(exchange: Exchange, part: Part): Promise<void>
     const patch = parseYamlBody(await readBody(request))
     const manager = query.get('fieldManager') ?? ''
     const options = { manager, force: flag(query, 'force'), dryRun: isDryRun(query), fieldValidation }
-    const { object, created, warnings } = applyObject(
-      context,
-      resource,
-      path.namespace,
-      path.name,
-      part,
-      patch,
-      options,
-    )
+    const steps = applySteps(context, resource, path.namespace, path.name, part, patch, options)
+    const { object, created, warnings } = await context.admission.run(steps, occasionOf(exchange, 'Patch'))
     addWarnings(response, warnings)
     sendObject(response, created ? 201 : 200, resource, object, wanted)
     return
@@ -172,10 +179,11 @@ export async function patchObject(exchange: Exchange, part: Part): Promise<void>
     addWarnings(response, warnings)
     return object
   }
-  const result = update(context, resource, path.namespace, path.name, part, change, {
+  const steps = updateSteps(context, resource, path.namespace, path.name, part, change, {
     ...writeOptions(exchange),
     unversioned: true,
   })
+  const result = await context.admission.run(steps, occasionOf(exchange, 'Patch'))
   sendObject(response, 200, resource, result, wanted)
 }
 
@@ -226,7 +234,8 @@ async function deleteObject(exchange: Exchange): Promise<void> {
   const { context, resource, path, response } = exchange
   const wanted = wantedOf(exchange)
   const options = await deleteOptions(exchange)
-  const { object, gone } = remove(context, resource, path.namespace, path.name, options)
+  const steps = removeSteps(context, resource, path.namespace, path.name, options)
+  const { object, gone } = await context.admission.run(steps, occasionOf(exchange, 'Delete'))
   if (!gone || resource.returnsDeleted || options.dryRun) {
     sendObject(response, 200, resource, object, wanted)
     return
@@ -254,7 +263,9 @@ async function deleteCollection(exchange: Exchange): Promise<void> {
   for (const [index, { object }] of items.entries()) {
     if (index % 200 === 199) await breathe()
     try {
-      remove(context, resource, object.metadata.namespace ?? '', object.metadata.name ?? '', options)
+      const { namespace = '', name = '' } = object.metadata
+      const steps = removeSteps(context, resource, namespace, name, options)
+      await context.admission.run(steps, occasionOf(exchange, 'Delete'))
     } catch (error) {
       // Somebody else was faster, or it may not be deleted: the others still are.
       if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error

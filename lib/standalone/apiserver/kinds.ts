@@ -1,4 +1,5 @@
 // The built-in kinds, as data.
+import { webhookStrategy } from './admission/config.ts'
 import type { Resource, Strategy } from './registry.ts'
 import { builtinSchema } from './schema/builtin.ts'
 import { pathReader } from './selectors.ts'
@@ -111,8 +112,8 @@ const kinds = (serviceCidr: string): readonly Kind[] => [
   { kind: 'RoleBinding', in: 'rbac.authorization.k8s.io/v1', strategy: core.roleBindingStrategy },
   { kind: 'ClusterRole', in: 'rbac.authorization.k8s.io/v1', cluster: true, strategy: core.roleStrategy },
   { kind: 'ClusterRoleBinding', in: 'rbac.authorization.k8s.io/v1', cluster: true, strategy: core.roleBindingStrategy },
-  { kind: 'MutatingWebhookConfiguration', in: 'admissionregistration.k8s.io/v1', cluster: true, generation: true },
-  { kind: 'ValidatingWebhookConfiguration', in: 'admissionregistration.k8s.io/v1', cluster: true, generation: true },
+  { kind: 'MutatingWebhookConfiguration', in: 'admissionregistration.k8s.io/v1', cluster: true, generation: true, strategy: webhookStrategy('mutating') }, // prettier-ignore
+  { kind: 'ValidatingWebhookConfiguration', in: 'admissionregistration.k8s.io/v1', cluster: true, generation: true, strategy: webhookStrategy('validating') }, // prettier-ignore
 ]
 
 /** All built-in resources but CustomResourceDefinitions, whose strategy needs the registry (crds.ts). */

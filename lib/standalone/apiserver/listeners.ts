@@ -20,6 +20,8 @@ export class Listeners {
   readonly #tls: ServingTls | null
   readonly #log: Logger
   readonly #servers: Server[] = []
+  /** Where, with the ports that were picked. */
+  #places: Listen[] = []
 
   constructor(handler: Handler, tls: ServingTls | null, log: Logger) {
     this.#log = log
@@ -47,13 +49,23 @@ export class Listeners {
     })
     server.on('error', (error) => this.#log.error({ place, err: error }, 'listener'))
     this.#servers.push(server)
+    if ('path' in where || 'fd' in where) this.#places.push(where)
     const scheme = this.#tls === null ? 'http' : 'https'
     if ('path' in where) return `${scheme}+unix:${where.path}`
     if ('fd' in where && where.url !== undefined) return where.url
     const address = server.address()
+    const picked = address !== null && typeof address !== 'string' ? address.port : 0
+    if ('host' in where) this.#places.push({ host: where.host, port: picked })
     if (address === null || typeof address === 'string') return `${scheme}+fd:${place}`
     const host = 'host' in where ? where.host : address.address
     return `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${address.port}`
+  }
+
+  /** Listen again at all places there were before close(); not on inherited descriptors, which close() has closed. */
+  async reopen(): Promise<void> {
+    const places = this.#places
+    this.#places = []
+    for (const place of places) if (!('fd' in place)) await this.listen(place)
   }
 
   /** Ends all connections at once. */

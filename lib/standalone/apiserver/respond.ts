@@ -35,10 +35,10 @@ export function sendJson(
 /** A warning that clients show (RFC 7234, code 299). To be called before the answer. */
 export function addWarnings(response: ServerResponse, warnings: readonly string[]): void {
   if (warnings.length > 0) {
-    response.setHeader(
-      'warning',
-      warnings.map((warning) => `299 - "${warning.replaceAll(/[\\"]/g, '\\$&').replaceAll(/[^\x20-\x7e]/g, '?')}"`),
+    const texts = warnings.map(
+      (warning) => `299 - "${warning.replaceAll(/[\\"]/g, '\\$&').replaceAll(/[^\x20-\x7e]/g, '?')}"`,
     )
+    for (const text of texts) response.appendHeader('warning', text)
   }
 }
 

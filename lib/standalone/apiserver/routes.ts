@@ -6,10 +6,16 @@ import { discover, reviews, rootPaths } from './discovery.ts'
 import { StatusError, internalError, methodNotAllowed, noSuchResource, unauthorized } from './errors.ts'
 import { handleObject } from './handlers.ts'
 import { openApi } from './openapi/index.ts'
-import { parseResourcePath } from './request.ts'
+import { conflictAnnotation } from './faults/index.ts'
+import type { Resource } from './registry.ts'
+import { flag, parseResourcePath } from './request.ts'
+import type { ResourcePath } from './request.ts'
 import { sendError, sendJson } from './respond.ts'
 import { handleReview } from './reviews.ts'
+import { objectKey } from './store.ts'
 import { createBinding, handleSubresource } from './subresources.ts'
+import type { KubeObject } from './types.ts'
+import { update } from './write.ts'
 
 /** Paths that answer without credentials, as in a real cluster. */
 const open = new Set(['/healthz', '/livez', '/readyz', '/version', '/version/'])
@@ -70,6 +76,15 @@ export function createHandler(context: Context, authenticator: Authenticator): H
       throw noSuchResource()
     if (resource.namespaced && target.namespace === '' && request.method !== 'GET')
       throw methodNotAllowed(request.method ?? '')
+    const faulty = {
+      ...target,
+      verb: verbOf(request, query, target),
+      group: resource.group,
+      agent: request.headers['user-agent'] ?? '',
+    }
+    const outcome = await context.faults.strike(faulty, query, request, response)
+    if (outcome === null) return
+    if (outcome.conflict) interfere(context, resource, target)
     if (target.subresource === '') await handleObject({ ...exchange, resource })
     else await handleSubresource({ ...exchange, resource })
   }
@@ -96,6 +111,28 @@ export function createHandler(context: Context, authenticator: Authenticator): H
       sendError(response, internalError(error instanceof Error ? error.message : String(error)))
     })
   }
+}
+
+/** The verb as authorization and audit call it. */
+function verbOf({ method }: IncomingMessage, query: URLSearchParams, { name }: ResourcePath): string {
+  const verbs: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch' }
+  if (method === 'DELETE') return name === '' ? 'deletecollection' : 'delete'
+  if (method === 'GET' || method === 'HEAD') return flag(query, 'watch') ? 'watch' : name === '' ? 'list' : 'get'
+  return verbs[method ?? ''] ?? ''
+}
+
+/** The conflicting writer of a fault: changes an annotation of the object, if it is there. */
+function interfere(context: Context, resource: Resource, { namespace, name }: ResourcePath): void {
+  if (context.store.get(resource.collection, objectKey(namespace, name)) === undefined) return
+  const change = (copy: KubeObject): KubeObject => {
+    copy.metadata.annotations = { ...copy.metadata.annotations, [conflictAnnotation]: String(context.store.version) }
+    return copy
+  }
+  update(context, resource, namespace, name, '', change, {
+    dryRun: false,
+    manager: 'conflicting-writer',
+    unversioned: true,
+  })
 }
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>

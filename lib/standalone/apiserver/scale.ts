@@ -1,6 +1,6 @@
 // The scale subresource of workloads: `spec.replicas` as an autoscaling/v1 Scale (kubectl scale, autoscalers).
 import { badRequest, conflict, fieldError, invalid, methodNotAllowed, modifiedMessage, notFound, unsupportedMediaType } from './errors.ts' // prettier-ignore
-import { isDryRun, managerOf } from './handlers.ts'
+import { isDryRun, managerOf, occasionOf } from './handlers.ts'
 import type { Exchange } from './handlers.ts'
 import { isObject, list, object, text } from './json.ts'
 import { jsonPatch } from './patch/json.ts'
@@ -49,21 +49,38 @@ function patched(scale: JsonObject, patch: Json, type: string): Json {
 async function write(exchange: Exchange, change: (scale: KubeObject) => Json): Promise<void> {
   const { context, resource, path, query, response } = exchange
   const options = { dryRun: isDryRun(query), manager: managerOf(exchange), unversioned: true }
-  const scaled = await Promise.resolve(
-    update(
-      context,
-      resource,
-      path.namespace,
-      path.name,
-      'scale',
-      (workload) => {
-        const replicas = wantedReplicas(exchange, workload, change(scaleOf(workload)))
-        return { ...workload, spec: { ...object(workload, 'spec'), replicas } }
-      },
-      options,
-    ),
+  const { namespace, name } = path
+  const admitted = await admit(exchange, change)
+  const scaled = update(
+    context,
+    resource,
+    namespace,
+    name,
+    'scale',
+    (workload) => {
+      const replicas = wantedReplicas(exchange, workload, admitted ?? change(scaleOf(workload)))
+      return { ...workload, spec: { ...object(workload, 'spec'), replicas } }
+    },
+    options,
   )
   sendJson(response, 200, scaleOf(scaled))
+}
+
+/** The Scale webhooks have made; null when they left it as it was, and it is worked out from what is there then. */
+async function admit(exchange: Exchange, change: (scale: KubeObject) => Json): Promise<KubeObject | null> {
+  const { context, resource, path, query, request } = exchange
+  const { namespace, name } = path
+  const workload = context.store.get(resource.collection, objectKey(namespace, name))?.object
+  if (workload === undefined) throw notFound(resource, name)
+  const old = scaleOf(workload)
+  const scale = change(old)
+  wantedReplicas(exchange, workload, scale)
+  const where = { operation: 'UPDATE', resource, subresource: 'scale', namespace, name } as const
+  const kind = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
+  const point = { ...where, kind, object: scale as KubeObject, old, dryRun: isDryRun(query) }
+  const occasion = occasionOf(exchange, request.method === 'PUT' ? 'Update' : 'Patch')
+  const admitted = await context.admission.review(point, occasion)
+  return admitted === scale ? null : admitted
 }
 
 /** @throws StatusError 400, 409, 422 */

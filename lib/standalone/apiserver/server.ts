@@ -1,6 +1,8 @@
 // Puts the parts together: store, kinds, controllers, identity, sockets.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { longLivedAbort } from '../../kube/index.ts'
 import { silentLogger } from '../../telemetry/log.ts'
+import { Admission } from './admission/index.ts'
 import { Authenticator } from './auth.ts'
 import type { Context } from './context.ts'
 import { expireEvents } from './controllers/events.ts'
@@ -8,6 +10,7 @@ import { runGarbageCollector } from './controllers/gc.ts'
 import { runNamespaces } from './controllers/namespaces.ts'
 import { loadDefinitions, serveDefinitions } from './crds/controller.ts'
 import { builtinResources } from './kinds.ts'
+import { Faults } from './faults/index.ts'
 import { kubeconfig } from './kubeconfig.ts'
 import { Listeners } from './listeners.ts'
 import { Registry } from './registry.ts'
@@ -35,10 +38,14 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
   const registry = new Registry()
   const serviceCidr = options.serviceCidr ?? '10.96.0.0/16'
   for (const resource of builtinResources(serviceCidr)) registry.add(resource)
+  const admission = new Admission({ store, registry, log }, options.resolveService)
+  const faults = new Faults(store, log)
   const context: Context = {
     store,
     registry,
     log,
+    admission,
+    faults,
     bookmarkIntervalMs: options.bookmarkIntervalMs ?? 60_000,
     closing: closing.signal,
   }
@@ -60,7 +67,9 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
   const close = async (): Promise<void> => {
     closing.abort()
     for (const stop of stops.splice(0)) stop()
+    faults.close()
     await listeners.close()
+    admission.close()
   }
   try {
     if (options.crdDirectory !== undefined) await loadDefinitions(context, definitions, options.crdDirectory)
@@ -81,6 +90,15 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
       const added = await listeners.listen(where)
       urls.push(added)
       return added
+    },
+    faults,
+    restart: async ({ downMs = 0, compact = false } = {}) => {
+      faults.cutWatches()
+      await listeners.close()
+      if (compact) store.compact()
+      await sleep(downMs, undefined, { signal: closing.signal })
+      await listeners.reopen()
+      log.info({ urls }, 'API server restarted')
     },
     close,
   }

@@ -9,7 +9,7 @@ import {
   notFound,
   notImplemented,
 } from './errors.ts'
-import { getObject, isDryRun, managerOf, patchObject, putObject } from './handlers.ts'
+import { getObject, isDryRun, managerOf, occasionOf, patchObject, putObject } from './handlers.ts'
 import type { Exchange } from './handlers.ts'
 import { isObject, list, object, text } from './json.ts'
 import { mediaTypeOf, parseBody, readBody } from './request.ts'
@@ -17,7 +17,7 @@ import { sendJson } from './respond.ts'
 import { handleScale } from './scale.ts'
 import { objectKey } from './store.ts'
 import { scheduled } from './strategies/pods.ts'
-import type { JsonObject } from './types.ts'
+import type { JsonObject, KubeObject } from './types.ts'
 import { remove, update } from './write.ts'
 
 /** Parts of the real API that need a kubelet's or scheduler's other end, or that nothing here uses. */
@@ -73,9 +73,34 @@ async function postedObject({ request }: Exchange): Promise<JsonObject> {
   return body
 }
 
+const bindingKind = { group: '', version: 'v1', kind: 'Binding' }
+const evictionKind = { group: 'policy', version: 'v1', kind: 'Eviction' }
+
+/** What admission makes of the body of a subresource that is created. */
+async function reviewed(
+  exchange: Exchange,
+  subresource: string,
+  kind: JsonObject,
+  body: JsonObject,
+): Promise<JsonObject> {
+  const { context, resource, path, query } = exchange
+  const { namespace, name } = path
+  const object: KubeObject = { ...body, ...kindHeader(kind), metadata: { name, namespace, ...object_(body) } }
+  const where = { operation: 'CREATE', resource, subresource, namespace, name } as const
+  const point = { ...where, kind, object, old: null, dryRun: isDryRun(query) }
+  return (await context.admission.review(point, occasionOf(exchange, 'Create'))) ?? body
+}
+
+const kindHeader = (kind: JsonObject): { apiVersion: string; kind: string } => ({
+  apiVersion: text(kind, 'group') === '' ? text(kind, 'version') : `${text(kind, 'group')}/${text(kind, 'version')}`,
+  kind: text(kind, 'kind'),
+})
+const object_ = (body: JsonObject): JsonObject => object(body, 'metadata')
+
 /** POST pods/NAME/binding: the scheduler's decision. */
 async function bind(exchange: Exchange): Promise<void> {
-  bindPod(exchange.context, exchange, await postedObject(exchange))
+  const binding = await postedObject(exchange)
+  bindPod(exchange.context, exchange, await reviewed(exchange, 'binding', bindingKind, binding))
 }
 
 /** POST namespaces/NS/bindings, the older form of the same. */
@@ -83,11 +108,9 @@ export async function createBinding(exchange: Exchange): Promise<void> {
   const body = await postedObject(exchange)
   const pods = exchange.context.registry.find('v1', 'pods')
   if (pods === undefined) throw noSuchResource()
-  bindPod(
-    exchange.context,
-    { ...exchange, resource: pods, path: { ...exchange.path, plural: 'pods', name: text(body, 'metadata', 'name') } },
-    body,
-  )
+  const path = { ...exchange.path, plural: 'pods', name: text(body, 'metadata', 'name') }
+  const inner = { ...exchange, resource: pods, path }
+  bindPod(exchange.context, inner, await reviewed(inner, 'binding', bindingKind, body))
 }
 
 function bindPod(context: Context, exchange: Exchange, binding: JsonObject): void {
@@ -137,7 +160,7 @@ function bindPod(context: Context, exchange: Exchange, binding: JsonObject): voi
 /** POST pods/NAME/eviction: a delete that a PodDisruptionBudget may forbid; the budget's status is what its writer says. */
 async function evict(exchange: Exchange): Promise<void> {
   const { context, resource, path, query, response } = exchange
-  const body = await postedObject(exchange)
+  const body = await reviewed(exchange, 'eviction', evictionKind, await postedObject(exchange))
   const stored = context.store.get(resource.collection, objectKey(path.namespace, path.name))
   if (stored === undefined) throw notFound(resource, path.name)
   const options = object(body, 'deleteOptions')

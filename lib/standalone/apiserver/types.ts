@@ -1,6 +1,8 @@
 // What the embedded API server is given and gives back, and the shape of the objects it keeps.
 // Pure types: nothing here runs.
 import type { Logger } from '../../telemetry/log.ts'
+import type { ServiceResolver } from './admission/index.ts'
+import type { Faults } from './faults/index.ts'
 
 /** JSON as it comes off the wire. `undefined` stands for an absent member and is never serialized. */
 export type Json = null | boolean | number | string | Json[] | JsonObject
@@ -85,6 +87,8 @@ export interface ApiServerOptions {
   readonly historySize?: number
   /** Milliseconds between bookmarks on watches that asked for them. Default 60,000. */
   readonly bookmarkIntervalMs?: number
+  /** Where the Services of webhooks are reached. Default: the first ready endpoint of their EndpointSlices. */
+  readonly resolveService?: ServiceResolver
   readonly log?: Logger
 }
 
@@ -101,6 +105,14 @@ export interface ApiServer {
   kubeconfig(serverUrl?: string): string
   /** Accept connections at one more place; returns its URL. */
   listen(where: Listen): Promise<string>
+  /** Faults on demand: errors, latency, cuts, stalls, expiry, stale reads, conflicts. */
+  readonly faults: Faults
+  /**
+   * As if the process were killed and started again: all connections are cut, nothing listens for `downMs` milliseconds
+   * (default 0), then the same places are served with the same objects. `compact` forgets the history, as the watch cache
+   * of a new process does: watches from before begin with 410.
+   */
+  restart(options?: { readonly downMs?: number; readonly compact?: boolean }): Promise<void>
   /** Ends all watches and connections, stops the controllers, frees the ports. */
   close(): Promise<void>
 }

@@ -10,11 +10,10 @@ import { StatusError, badRequest, fieldError, invalid, notFound } from '../error
 import { clone, equal, isObject, timestamp } from '../json.ts'
 import { apiVersionOf } from '../registry.ts'
 import type { Resource } from '../registry.ts'
-import { serve } from '../served.ts'
 import { objectKey } from '../store.ts'
 import type { Json, JsonObject, KubeObject } from '../types.ts'
-import { create, update } from '../write.ts'
-import type { Part } from '../write.ts'
+import { createSteps, updateSteps } from '../write.ts'
+import type { Part, Steps } from '../write.ts'
 import { difference, differenceBelow, emptySet, intersection, isEmpty, paths, showPath, union } from './fields.ts'
 import type { FieldSet } from './fields.ts'
 import { ownedPart, readManagers, writeManagers } from './managed.ts'
@@ -36,7 +35,7 @@ export interface Applied {
 }
 
 /** @throws StatusError 409 with every conflict, 422 without a field manager, 400 for a body that is no object of the kind */
-export function applyObject(
+export function* applySteps(
   context: Context,
   resource: Resource,
   namespace: string,
@@ -44,7 +43,7 @@ export function applyObject(
   part: Part,
   body: Json,
   options: ApplyOptions,
-): Applied {
+): Steps<Applied> {
   if (options.manager === '') {
     throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [
       fieldError.required('fieldManager', 'is required for apply patch'),
@@ -70,12 +69,11 @@ export function applyObject(
   if (stored === undefined) {
     if (part !== '') throw notFound(resource, name)
     writeManagers(meta, [entry])
-    const object = create(context, resource, namespace, config, { dryRun: options.dryRun, manager: null })
+    const object = yield* createSteps(context, resource, namespace, config, { dryRun: options.dryRun, manager: null })
     return { object, created: true, warnings }
   }
-  const live = serve(resource, stored.object)
-  const merged = merge(resource, live, config, entry, options.force)
-  const object = update(context, resource, namespace, name, part, () => merged, {
+  const change = (live: KubeObject): KubeObject => merge(resource, live, clone(config), entry, options.force)
+  const object = yield* updateSteps(context, resource, namespace, name, part, change, {
     dryRun: options.dryRun,
     manager: null,
     unversioned: true,
