@@ -9,8 +9,10 @@ import {
   LIMIT,
   NPM,
   OURS_CALLS,
+  OURS_FLUSH,
   OURS_OBJECTS,
   OURS_PACKED,
+  OURS_TWO,
   PYTHON,
   type GroupName,
   type Sample,
@@ -77,15 +79,16 @@ export function contenders(prepared: Prepared): Contender[] {
     },
   ]
   if (ours !== null) {
-    const shape = (name: string, argument: string, patience?: number): Contender => ({
+    const shape = (name: string, argument: string, groups?: readonly GroupName[]): Contender => ({
       name,
-      ...(patience === undefined ? {} : { patience }),
+      ...(groups === undefined ? {} : { groups }),
       run: async (group, count, place) => {
         const args = ['--import', 'tsx', ours, argument, group, String(count), String(place.deviceIndex)]
         return JSON.parse(await printed(process.execPath, [...args, ...withPeer(group, place)])) as Sample
       },
     })
     list.push(shape(OURS_PACKED, 'packed'), shape(OURS_OBJECTS, 'objects'), shape(OURS_CALLS, 'calls'))
+    list.push(shape(OURS_TWO, 'two', ['routes6']), shape(OURS_FLUSH, 'flush', ['fdb']))
   }
   if (iproute !== null) {
     list.push({

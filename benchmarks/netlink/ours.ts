@@ -1,16 +1,18 @@
 // This project as a contender, in three shapes:
 //   packed    RequestBatches filled beforehand, and dumps as packed records: the cost of addon and kernel
 //   objects   apply() of plain objects, and dumps as objects: what most callers write, packing included
-//   calls     run() for every object, all at once: a promise each
+//   calls     run() for every object, a promise each, 1,000 started in a turn of the event loop
+//   two       packed, over two sockets, half each (IPv6 routes only: the kernel adds them without the RTNL lock)
+//   flush     packed, and deleted by one message (FDB only)
 //
 //   ours.ts SHAPE GROUP COUNT DEVICE_INDEX [PEER_PID]   prints a Sample
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { formatPrefix } from '../../lib/ip/index.ts'
 import * as nl from '../../lib/netlink/index.ts'
 import { longestBlock } from '../support/event-loop.ts'
 import { LINK_GROUP, PRIORITY, TABLE, type GroupName, type Phase, type Sample } from './groups.ts'
 
-type Shape = 'packed' | 'objects' | 'calls'
+type Shape = 'packed' | 'objects' | 'calls' | 'two' | 'flush'
 const [, , shapeText, groupText, countText, deviceText, peerPid] = process.argv
 const shape = shapeText as Shape
 const group = groupText as GroupName
@@ -21,12 +23,15 @@ const WARM = 10_000
 const WARM_ROUNDS = 2
 /** Before the counted round: the compiler's and the collector's own threads finish what preparing gave them to do. */
 const SETTLE_MS = 100
+/** Calls started in one turn, so that it is not the caller who holds the event loop. */
+const BURST = 1000
 const SCOPE_LINK = 253
 const RTPROT_STATIC = 4
 
 const namespace = nl.NetworkNamespace.current()
 const socket = nl.RouteSocket.open(namespace)
 const peerNamespace = peerPid === undefined ? null : nl.NetworkNamespace.open(`/proc/${peerPid}/ns/net`)
+const second = shape === 'two' ? nl.RouteSocket.open(namespace) : null
 const peerSocket = peerNamespace === null ? null : nl.RouteSocket.open(peerNamespace)
 
 const ipv4 = (i: number): number => 0x0a000001 + i
@@ -47,12 +52,11 @@ interface Operations {
 
 function routes(six: boolean): Operations {
   const dst = (i: number) => (six ? { address: ipv6(i), length: 128 } : { address: ipv4(i), length: 32 })
-  const base = { table: TABLE, oif: device }
-  const created = { ...base, protocol: RTPROT_STATIC, scope: six ? 0 : SCOPE_LINK }
+  const [table, oif, protocol, scope] = [TABLE, device, RTPROT_STATIC, six ? 0 : SCOPE_LINK]
   const filter = { family: six ? 6 : 4, table: TABLE } as const
   return {
-    add: (i) => nl.request.routeAdd({ dst: dst(i), ...created }),
-    remove: (i) => nl.request.routeDelete({ dst: dst(i), ...base }),
+    add: (i) => nl.request.routeAdd({ dst: dst(i), table, oif, protocol, scope }),
+    remove: (i) => nl.request.routeDelete({ dst: dst(i), table, oif }),
     flat: async () => records(await socket.routesFlat(filter), nl.RouteLayout.Words),
     list: () => socket.routes(filter),
   }
@@ -60,11 +64,12 @@ function routes(six: boolean): Operations {
 
 function neighbours(six: boolean, proxy: boolean): Operations {
   const dst = (i: number) => (six ? ipv6(i) : ipv4(i))
-  const key = proxy ? { index: device, flags: nl.NTF_PROXY } : { index: device }
+  const index = device
+  const flags = nl.NTF_PROXY
   const filter = { family: six ? 6 : 4, index: device, proxy } as const
   return {
-    add: (i) => nl.request.neighAdd(proxy ? { ...key, dst: dst(i) } : { ...key, dst: dst(i), mac: mac(i) }),
-    remove: (i) => nl.request.neighDelete({ ...key, dst: dst(i) }),
+    add: (i) => nl.request.neighAdd(proxy ? { index, dst: dst(i), flags } : { index, dst: dst(i), mac: mac(i) }),
+    remove: (i) => nl.request.neighDelete(proxy ? { index, dst: dst(i), flags } : { index, dst: dst(i) }),
     flat: async () => records(await socket.neighboursFlat(filter), nl.NeighLayout.Words),
     list: () => socket.neighbours(filter),
   }
@@ -133,21 +138,41 @@ function fail(errors: readonly (nl.NetlinkError | nl.BatchRefusal | null)[]): vo
     throw bad instanceof Error ? bad : new Error(`request ${bad.position} refused: errno ${bad.errno} ${bad.extack}`)
 }
 
+function packed(requests: readonly nl.Request[]): nl.RequestBatch {
+  const batch = new nl.RequestBatch(requests.length)
+  for (const request of requests) batch.add(request)
+  return batch
+}
+
+async function calls(requests: readonly nl.Request[], to: nl.RouteSocket): Promise<void> {
+  const bursts: Promise<unknown>[] = []
+  for (let i = 0; i < requests.length; i += BURST) {
+    bursts.push(Promise.all(requests.slice(i, i + BURST).map((request) => to.run(request))))
+    await nextTurn()
+  }
+  await Promise.all(bursts)
+}
+
 /** What sending the requests takes in the shape measured; making them is outside. */
 function sender(requests: readonly nl.Request[], to = socket): () => Promise<void> {
-  if (shape === 'packed') {
-    const batch = new nl.RequestBatch(requests.length)
-    for (const request of requests) batch.add(request)
+  if (shape === 'objects') return async () => fail(await to.apply(requests))
+  if (shape === 'calls') return () => calls(requests, to)
+  if (second === null) {
+    const batch = packed(requests)
     return async () => fail(await to.applyPacked(batch))
   }
-  if (shape === 'objects') return async () => fail(await to.apply(requests))
-  return async () => void (await Promise.all(requests.map((request) => to.run(request))))
+  const middle = requests.length >> 1
+  const halves = [packed(requests.slice(0, middle)), packed(requests.slice(middle))] as const
+  return async () => {
+    for (const refused of await Promise.all([to.applyPacked(halves[0]), second.applyPacked(halves[1])])) fail(refused)
+  }
 }
 
 function changes(n: number): { add: () => Promise<void>; remove: () => Promise<void> } {
   const order = Array.from({ length: n }, (_, i) => i)
   const adds = (operations.descending ? [...order].reverse() : order).map(operations.add)
-  const removes = (group === 'links' ? [0] : order).map(operations.remove)
+  const removes =
+    shape === 'flush' ? [nl.request.fdbFlush(device)] : (group === 'links' ? [0] : order).map(operations.remove)
   const add = sender(adds)
   const raise =
     peerSocket === null
@@ -166,7 +191,7 @@ function changes(n: number): { add: () => Promise<void>; remove: () => Promise<v
 }
 
 const dump = async (): Promise<number> =>
-  shape === 'packed' ? await operations.flat() : (await operations.list()).length
+  shape === 'objects' || shape === 'calls' ? (await operations.list()).length : await operations.flat()
 const texts = async (): Promise<number> => {
   let length = 0
   for (const route of (await operations.list()) as readonly nl.Route[]) length += formatPrefix(route.dst).length
@@ -210,6 +235,7 @@ for (const [phase, work] of phases) {
 const sample: Sample = { seconds, cpu, count: found, blocked }
 console.log(JSON.stringify(sample))
 socket.close()
+second?.close()
 peerSocket?.close()
 peerNamespace?.close()
 namespace.close()

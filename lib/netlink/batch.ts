@@ -4,7 +4,7 @@ import { packAddr } from './addr.ts'
 import { RTM_DELROUTE } from './constants.ts'
 import { STREAM_HEADER } from './layout.ts'
 import { packLink, packLinkChanges, selectLink } from './link.ts'
-import { packFdb, packNeigh } from './neigh.ts'
+import { packFdb, packFdbFlush, packNeigh } from './neigh.ts'
 import type { Request } from './request.ts'
 import { ANY_ROUTE, NEW_ROUTE, packRoute } from './route.ts'
 import { packRule } from './rule.ts'
@@ -63,6 +63,8 @@ export class RequestBatch {
         return packNeigh(out, request.value)
       case 'fdb':
         return packFdb(out, request.value)
+      case 'fdbFlush':
+        return packFdbFlush(out, request.value)
       case 'rule':
         return packRule(out, request.value)
       case 'addr':

@@ -114,6 +114,8 @@ function describeChecked(request: Request): string {
       const proxy = (flags & C.NTF_PROXY) !== 0 ? 'proxy ' : ''
       return `neigh ${action} ${proxy}${dst === null ? 'null' : formatAddress(dst)}${part('lladdr', isGiven(mac) && formatMac(mac))} dev ${index}`
     }
+    case 'fdbFlush':
+      return `fdb flush dev ${request.value}`
     case 'fdb': {
       const { dst, index, mac } = request.value
       return `fdb ${action} ${mac === null ? 'null' : formatMac(mac)} dev ${index}${part('dst', isGiven(dst) && formatAddress(dst))}`

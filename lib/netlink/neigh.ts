@@ -78,6 +78,14 @@ export function packFdb(out: WordWriter, entry: FdbSpec): void {
   else if (isGiven(entry.dst)) putAddress(out, at, L.Dst, L.HasDst, entry.dst)
 }
 
+/** Appends the record that means every entry of the device. */
+export function packFdbFlush(out: WordWriter, index: number): void {
+  checkIndex('index', index)
+  const at = out.reserve(L.Words)
+  out.words[at + L.Header] = AF_BRIDGE | (NTF_SELF << 8)
+  out.words[at + L.Index] = index
+}
+
 /** The entry of the record at word `at`. */
 export function unpackNeigh(view: WordView, at: number): Neigh {
   const { words } = view

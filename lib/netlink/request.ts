@@ -3,6 +3,7 @@
 import type { AddrSpec } from './addr.ts'
 import {
   NLM_F_APPEND,
+  NLM_F_BULK,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
@@ -41,6 +42,7 @@ export type Request = Message &
     | { readonly object: 'rule'; readonly value: RuleSpec }
     | { readonly object: 'neigh'; readonly value: NeighSpec }
     | { readonly object: 'fdb'; readonly value: FdbSpec }
+    | { readonly object: 'fdbFlush'; readonly value: number }
   )
 
 const CREATE = NLM_F_CREATE | NLM_F_EXCL
@@ -102,4 +104,9 @@ export const request = {
   fdbReplace: (value: FdbSpec): Request => ({ type: RTM_NEWNEIGH, flags: REPLACE, object: 'fdb', value }),
   /** Equivalent to: `bridge fdb delete MAC dev INDEX [dst VTEP]`; ENOENT when it is not there. */
   fdbDelete: (value: FdbSpec): Request => ({ type: RTM_DELNEIGH, flags: 0, object: 'fdb', value }),
+  /**
+   * Equivalent to: `bridge fdb flush dev INDEX self`: every entry of a VXLAN device, the all-zero one too, in one message.
+   * Linux 6.7; EOPNOTSUPP before.
+   */
+  fdbFlush: (index: number): Request => ({ type: RTM_DELNEIGH, flags: NLM_F_BULK, object: 'fdbFlush', value: index }),
 } as const

@@ -10,7 +10,6 @@ import type { Family } from '../ip/index.ts'
 import { addon, type NativeSocket } from './addon.ts'
 import { unpackAddr } from './addr.ts'
 import { RequestBatch } from './batch.ts'
-import { isGiven } from './check.ts'
 import * as C from './constants.ts'
 import { describe } from './describe.ts'
 import { asNetlinkError, isNotFound, NetlinkError } from './errors.ts'
@@ -54,16 +53,17 @@ export interface BatchRefusal {
   readonly offset: number
 }
 
-interface Waiting {
-  readonly request: Request
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
+/** Calls of run() not yet sent, as columns: an object less per call. */
+class Waiting {
+  readonly requests: Request[] = []
+  readonly resolves: (() => void)[] = []
+  readonly rejects: ((error: Error) => void)[] = []
 }
 
 export class RouteSocket {
   readonly #native: NativeSocket
   #closed = false
-  #waiting: Waiting[] = []
+  #waiting = new Waiting()
   /** The end of the last sliced batch still being packed. */
   #packing: Promise<unknown> | null = null
 
@@ -184,31 +184,37 @@ export class RouteSocket {
   }
 
   /**
-   * Sends one request. All asked for in one turn of the event loop go out as one batch.
+   * Sends one request. What is asked for in one turn of the event loop goes out together.
    *
    * @throws NetlinkError when it is refused
    */
   run(request: Request): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject })
-      if (this.#waiting.length === 1) queueMicrotask(() => this.#flush())
+      const { requests, resolves, rejects } = this.#waiting
+      const count = requests.push(request)
+      resolves.push(resolve)
+      rejects.push(reject)
+      if (count === 1) queueMicrotask(this.#flush)
+      // The kernel may as well begin while the caller goes on asking; and no answer wakes more than a slice of callers.
+      else if (count === SLICE) this.#flush()
     })
   }
 
-  #flush(): void {
-    const waiting = this.#waiting
-    if (waiting.length === 0) return
-    this.#waiting = []
-    this.apply(waiting.map(({ request }) => request)).then(
+  readonly #flush = (): void => {
+    const { requests, resolves, rejects } = this.#waiting
+    if (requests.length === 0) return
+    this.#waiting = new Waiting()
+    this.apply(requests).then(
       (results) =>
-        waiting.forEach(({ resolve, reject }, i) => {
-          const error = results[i]
-          if (!isGiven(error)) resolve()
-          else reject(error)
+        results.forEach((error, i) => {
+          if (error === null) resolves[i]?.()
+          else rejects[i]?.(error)
         }),
-      (error: unknown) => {
-        for (const { request, reject } of waiting) reject(asNetlinkError(error, describe(request)))
-      },
+      (error: unknown) =>
+        rejects.forEach((reject, i) => {
+          const request = requests[i]
+          reject(asNetlinkError(error, request === undefined ? undefined : describe(request)))
+        }),
     )
   }
 

@@ -1,7 +1,7 @@
 // Dumps under change: an interrupted one is done again, and filters hold whether the kernel knows them or not.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { NetlinkError, NetworkNamespace, request, RouteSocket } from '../../../lib/netlink/index.ts'
+import { NetlinkError, NetworkNamespace, request, RouteLayout, RouteSocket } from '../../../lib/netlink/index.ts'
 import { requireSandbox } from '../../support/sandbox.ts'
 import { applyAll } from './support.ts'
 
@@ -121,6 +121,60 @@ test('the event loop turns while a large batch and its dump are under way', asyn
   gaps.sort((a, b) => a - b)
   const median = gaps[gaps.length >> 1] ?? Infinity
   assert.ok(median <= 10, `median gap ${median} ms, longest ${gaps.at(-1)} ms`)
+})
+
+test('a dump that comes in many pieces is whole and in the order of the packed one', async () => {
+  // 60,000 routes of the test before: some twenty pieces, and a packed buffer of 5 MB.
+  const filter = { family: 4, table: 6100 } as const
+  const flat = await socket.routesFlat(filter)
+  const packed = Array.from(
+    { length: flat.length / RouteLayout.Words },
+    (_, i) => flat[i * RouteLayout.Words + RouteLayout.Dst],
+  )
+  assert.is(new Set(packed).size, 60_000)
+  assert.equal(
+    (await socket.routes(filter)).map(({ dst }) => dst.address),
+    packed,
+  )
+})
+
+test('thousands of calls started in one turn each get their own answer', async () => {
+  const index = (await socket.link('s1'))?.index ?? 0
+  const calls = 5000
+  // Every hundredth is a duplicate of the one before.
+  const refused = (i: number): boolean => i % 100 === 99
+  const answers = await Promise.allSettled(
+    Array.from({ length: calls }, (_, i) =>
+      socket.run(
+        request.routeAdd({
+          table: 6200,
+          oif: index,
+          dst: { address: 0x17000000 + i - Number(refused(i)), length: 32 },
+        }),
+      ),
+    ),
+  )
+  answers.forEach((answer, i) => {
+    assert.is(answer.status, refused(i) ? 'rejected' : 'fulfilled', `call ${i}`)
+    if (answer.status === 'rejected') assert.is((answer.reason as NetlinkError).code, 'EEXIST')
+  })
+  assert.is((await socket.routesFlat({ family: 4, table: 6200 })).length, (calls - calls / 100) * RouteLayout.Words)
+})
+
+test('one message empties a forwarding table', async () => {
+  const vxlan = { vni: 77, port: 4790 }
+  await applyAll(socket, [request.linkAdd({ kind: 'vxlan', name: 'flushed', up: true, vxlan })])
+  const index = (await socket.link('flushed'))?.index ?? 0
+  await applyAll(
+    socket,
+    Array.from({ length: 1000 }, (_, i) => request.fdbReplace({ index, mac: 0x020000000001 + i, dst: 0xc0000201 })),
+  )
+  assert.is((await socket.fdb(index)).length, 1000)
+  await socket.run(request.fdbFlush(index))
+  assert.equal(await socket.fdb(index), [])
+  let refused: unknown
+  await socket.run(request.fdbFlush(0)).catch((error: unknown) => (refused = error))
+  assert.match((refused as Error).message, /fdb flush dev 0: index is 0, expected a device index/)
 })
 
 test.run()
