@@ -46,7 +46,7 @@ async function testFiles(): Promise<string[]> {
 
 /** The totals uvu prints at the end of a file's run, whatever tests printed before; null when it printed none. */
 function parseTotals(output: string): { total: number; passed: number; skipped: number } | null {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- the escape character is what is looked for
   const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, '')
   const all = [...plain.matchAll(/^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)\n/gm)]
   const [, total, passed, skipped] = all.at(-1) ?? []
