@@ -81,6 +81,8 @@ export class Cluster {
       server: url,
       ...(caCert === null ? {} : { tls: { ca: caCert } }),
       ...(token === null ? {} : { token }),
+      // What is not a program of its own: faults tell clients by it.
+      userAgent: 'hybridnet-standalone/1',
       logger: options.log,
     })
     this.scheduler = new Scheduler(this.client, options.log.child({ component: 'scheduler' }))

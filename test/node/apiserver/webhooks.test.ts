@@ -86,8 +86,8 @@ const post = (object: KubeObject, query = ''): Promise<Answer> => rig.call('POST
 test('a mutating webhook changes what is stored, in order, and sees what the ones before it did', async () => {
   handlers.set('/w0', () => patchOf([{ op: 'add', path: '/data/a', value: 'one' }]))
   handlers.set('/w1', ({ object }) => {
-    const seen = ((object as JsonObject)['data'] as JsonObject)['a']
-    return { ...patchOf([{ op: 'add', path: '/data/b', value: `after ${String(seen)}` }]), warnings: ['be careful'] }
+    const { a: seen } = (object as { data: { a: string } }).data
+    return { ...patchOf([{ op: 'add', path: '/data/b', value: `after ${seen}` }]), warnings: ['be careful'] }
   })
   await withHooks('Mutating', [{}, {}], async () => {
     const answer = await post(configMap('mutated', { x: 'y' }))
@@ -110,7 +110,7 @@ test('a mutating webhook changes what is stored, in order, and sees what the one
 test('a validating webhook refuses creates, updates and deletes, in the words of the real server', async () => {
   handlers.set('/w0', ({ operation }) => ({
     allowed: false,
-    status: { code: 403, reason: 'Forbidden', message: `no ${String(operation)}` },
+    status: { code: 403, reason: 'Forbidden', message: `no ${operation as string}` },
   }))
   await rig.ok('POST', maps, configMap('kept'))
   await withHooks('Validating', [{}], async () => {

@@ -45,7 +45,8 @@ test.after(async () => {
   client.close()
   await server.close()
 })
-const kubectlTest = hasKubectl ? test : test.skip
+const kubectlTest = (name: string, run: () => Promise<void>): void =>
+  hasKubectl ? test(name, run) : test.skip(name, run)
 
 const template = (app: string, image: string): object => ({
   metadata: { labels: { app } },

@@ -39,7 +39,7 @@ function matchesRule(
   if (scope !== '*' && (scope === 'Namespaced') !== namespaced) return false
   if (!has('operations', operation) || !has('apiGroups', as.group) || !has('apiVersions', as.version)) return false
   return list(rule, 'resources').some((pattern) => {
-    const [plural = '', sub = ''] = String(pattern).split('/')
+    const [plural = '', sub = ''] = text(pattern).split('/')
     return (plural === '*' || plural === as.plural) && (sub === '*' || sub === subresource)
   })
 }

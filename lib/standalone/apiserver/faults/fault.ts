@@ -102,7 +102,7 @@ export function parseFault(text: string): Fault {
     const [field, value] = [part.slice(0, at).trim(), part.slice(at + 1).trim()]
     fault[field] = field in numbers && value !== '' ? Number(value) : value
   }
-  return checkFault(fault as Fault)
+  return checkFault(fault)
 }
 
 /** Whether a request is one a fault is about. */
