@@ -130,6 +130,7 @@ async function applyRequests(
 function isHarmless(error: Error, request: Request): boolean {
   switch (request.object) {
     case 'linkDelete':
+    case 'fdbFlush':
       return isNotFound(error)
     case 'link':
     case 'linkSet':

@@ -50,7 +50,7 @@ test("a reserved address is nobody's", () => {
 })
 
 const overlay = (name: string, created: string, netID: number | null = 4): ReturnType<typeof projectNetwork> =>
-  projectNetwork({ metadata: { name, creationTimestamp: created }, spec: { type: 'Overlay', netID } } as never)
+  projectNetwork({ metadata: { name, creationTimestamp: created }, spec: { type: 'Overlay', netID } })
 
 test('an Overlay network that is added takes nothing from the one that works', () => {
   const works = overlay('overlay', '2026-01-01T00:00:00Z')
