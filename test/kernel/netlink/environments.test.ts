@@ -149,8 +149,8 @@ test('everything works as mapped root of a user namespace', async () => {
     const namespace = NetworkNamespace.current()
     const socket = RouteSocket.open(namespace)
     const monitor = Monitor.open(namespace, { groups: ['link'], onEvents() {}, onOverrun() {}, onError(e) { throw e } })
-    await createNamespace('/tmp/mapped-root-ns')
-    const other = NetworkNamespace.open('/tmp/mapped-root-ns')
+    await createNamespace('/run/mapped-root-ns')
+    const other = NetworkNamespace.open('/run/mapped-root-ns')
     const results = await socket.apply([
       request.linkAdd({ kind: 'veth', name: 'a', index: 10, up: true, peer: { name: 'b', index: 10, namespace: other } }),
       request.addressAdd({ index: 10, address: 0x0a010001, prefixLength: 24 }),
@@ -164,12 +164,12 @@ test('everything works as mapped root of a user namespace', async () => {
     await sysctlWrite(other, 'net/ipv4/conf/b/forwarding', 1)
     const rtt = await ping(namespace, 0x0a010002, 2000)
     monitor.close(); socket.close(); there.close(); other.close()
-    await deleteNamespace('/tmp/mapped-root-ns')
+    await deleteNamespace('/run/mapped-root-ns')
     console.log(rtt === null ? 'no answer' : 'answered')
   `
   const { stdout } = await execute('unshare', [
     ...['--user', '--map-root-user', '--net', '--mount', '--pid', '--fork', '--mount-proc'],
-    ...['sh', '-c', 'mount -t tmpfs none /tmp && exec "$@"', 'sh'],
+    ...['sh', '-c', 'mount -t tmpfs none /run && exec "$@"', 'sh'],
     ...[process.execPath, '--import', 'tsx', '--input-type=module', '-e', code],
   ])
   assert.is(stdout, 'answered\n')
