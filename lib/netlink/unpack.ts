@@ -21,7 +21,7 @@ export class ObjectReader<T> {
   #objects: T[] = []
   #pieces: Uint32Array[] = []
   #working: Promise<void> | null = null
-  #failure: unknown = null
+  #failure: Error | null = null
 
   constructor(unpacker: Unpacker<T>) {
     this.#unpacker = unpacker
@@ -54,7 +54,7 @@ export class ObjectReader<T> {
       }
     } catch (error) {
       // finish() reports it; nobody awaits this promise before.
-      this.#failure = error
+      this.#failure = error instanceof Error ? error : new Error(String(error))
     } finally {
       this.#working = null
     }
