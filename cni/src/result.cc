@@ -57,7 +57,8 @@ bool parseAddressV1(const std::string& ip, const std::string& mac, const std::st
   address->ipv6 = ip.find(':') != std::string::npos;
   const std::string length = ip.substr(slash + 1);
   if (length.empty() || length.size() > 3 || length.find_first_not_of("0123456789") != std::string::npos ||
-      atoi(length.c_str()) > (address->ipv6 ? 128 : 32) || !isAddress(ip.substr(0, slash), address->ipv6)) {
+      strtol(length.c_str(), nullptr, 10) > (address->ipv6 ? 128 : 32) ||
+      !isAddress(ip.substr(0, slash), address->ipv6)) {
     return false;
   }
   if (mac.size() != 17) return false;
