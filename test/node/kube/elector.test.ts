@@ -198,7 +198,11 @@ test('a lease taken away is noticed at the next renewal', () =>
 
 test('a deleted lease ends leadership, and who knew the holder waits it out before making a new one', () =>
   withRig(async ({ client, candidate }) => {
-    const { elector: first } = await candidate('first', { leaseDurationMs: 2000, renewDeadlineMs: 1900, retryPeriodMs: 100 })
+    const { elector: first } = await candidate('first', {
+      leaseDurationMs: 2000,
+      renewDeadlineMs: 1900,
+      retryPeriodMs: 100,
+    })
     await first.start().acquired
     const { elector: second } = await candidate('second')
     second.start()
