@@ -3,10 +3,8 @@
 // benchmark. Everything happens in namespaces of its own.
 //
 //   node --import tsx benchmarks/cni/add.ts [PODS]
-import { spawnSync } from 'node:child_process'
-import { readlinkSync } from 'node:fs'
 import { callShim, CniNode, requireShim, type TestPod } from '../../test/support/cni-node.ts'
-import { sandboxCommand } from '../../test/support/sandbox.ts'
+import { requireFreshNamespace, restartInSandbox, startedInSandbox } from '../support/sandbox.ts'
 
 const pods = Number(process.argv[2] ?? 100)
 
@@ -83,10 +81,6 @@ async function measure(): Promise<void> {
   await node.stop()
 }
 
-if (process.env['HYBRIDNET_SANDBOX'] === '1') {
-  await measure()
-} else {
-  const [command, ...args] = sandboxCommand([process.execPath, '--import', 'tsx', import.meta.filename, String(pods)])
-  const env = { ...process.env, HYBRIDNET_SANDBOX: '1', HYBRIDNET_HOST_NETNS: readlinkSync('/proc/self/ns/net') }
-  process.exitCode = spawnSync(command, args, { stdio: 'inherit', env }).status ?? 1
-}
+if (!startedInSandbox()) await restartInSandbox()
+requireFreshNamespace()
+await measure()

@@ -1,8 +1,8 @@
 // A benchmark that changes a kernel starts itself again in fresh namespaces and refuses to go on anywhere else.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, readlinkSync } from 'node:fs'
-import { requireSandbox, sandboxCommand } from '../../test/support/sandbox.ts'
+import { readFileSync } from 'node:fs'
+import { requireSandbox, sandboxCommand, sandboxEnvironment } from '../../test/support/sandbox.ts'
 
 /** The devices of this network namespace. */
 export function deviceNames(): string[] {
@@ -25,7 +25,7 @@ export async function restartInSandbox(variables: Readonly<Record<string, string
   const environment = {
     ...process.env,
     ...variables,
-    HYBRIDNET_HOST_NETNS: readlinkSync('/proc/self/ns/net'),
+    ...sandboxEnvironment(),
     HYBRIDNET_BENCHMARK_SANDBOX: '1',
   }
   const child = spawn(command, args, { stdio: 'inherit', env: environment })

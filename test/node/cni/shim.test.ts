@@ -434,6 +434,7 @@ test('a daemon of version 1: the other commands, refusals and nonsense', async (
 
 // Inside of a user namespace there is only root to be.
 const otherUsers = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/)[2] !== '1'
+if (!otherUsers) console.log('SKIPPED where it is needed: a user namespace has no other user than root')
 const asOther = (name: string, run: () => Promise<void>): void => (otherUsers ? test(name, run) : test.skip(name, run))
 
 asOther('a socket that somebody else than root serves is refused', async () => {
