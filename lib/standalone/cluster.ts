@@ -1,9 +1,9 @@
-// A whole cluster in one sandbox: the Kubernetes API, a scheduler, workload controllers, nodes as network namespaces on a fabric with a kubelet each,
-// and this project's own programs on top, run as they are in production: `hybridnet manager` once, `hybridnet daemon` in the
-// namespace of each node, the real CNI plugin executed for each pod.
+// A whole cluster in one sandbox: a control plane (control-plane.ts: the Kubernetes API, a scheduler, workload controllers),
+// nodes as network namespaces on a fabric with a kubelet each, and this project's own programs on top, run as they are in
+// production: `hybridnet manager` once, `hybridnet daemon` in the namespace of each node, the real CNI plugin executed for
+// each pod.
 //
-//   supervisor's namespace: API server (192.168.56.254:6443, DIRECTORY/api.sock), scheduler, controllers,
-//                           kubelets, manager
+//   supervisor's namespace: control plane (192.168.56.254:6443, DIRECTORY/api.sock when embedded), kubelets, manager
 //                           bridge fabric0 ── node1 … nodeN (daemon, pods) ── router ── outside
 //
 // Directory layout: kubeconfig.inside (for programs in the sandbox), kubeconfig (for the user outside), api.sock, cni-bin/, logs/PROGRAM.log, nodes/NAME/{net.d,cni-cache,state,
@@ -14,16 +14,15 @@ import { join } from 'node:path'
 import { type Family, formatAddress } from '../ip/index.ts'
 import { KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { type ApiServer, startApiServer } from './apiserver/index.ts'
-import { Controllers } from './controllers/index.ts'
+import type { ApiServer } from './apiserver/index.ts'
+import { kubeconfig } from './apiserver/kubeconfig.ts'
+import { type ControlPlane, type ControlPlaneFactory, EmbeddedControlPlane } from './control-plane.ts'
 import { Fabric } from './nodes/fabric.ts'
-import { Scheduler } from './nodes/scheduler.ts'
 import { ClusterNode } from './node.ts'
 import type { Sandbox } from './nodes/sandboxes.ts'
 import { execInNamespace, type ExecOptions, type ExecResult } from './exec.ts'
 import { Program } from './programs.ts'
-import { cniPluginPath, crdDirectory, programCommand } from './project.ts'
-import { apiSocketName } from './launcher.ts'
+import { cniPluginPath, programCommand } from './project.ts'
 import { logPath } from './logs.ts'
 import { assertSandbox, prepareSandbox } from './sandbox.ts'
 
@@ -43,13 +42,12 @@ export interface ClusterOptions {
   /** Added to the command lines of the daemons and the manager. */
   readonly daemonFlags?: readonly string[]
   readonly managerFlags?: readonly string[]
+  /** What to run against. Default the embedded control plane. */
+  readonly controlPlane?: ControlPlaneFactory
   readonly log: Logger
   /** Told what was done, in words for a person. */
   readonly onProgress?: (text: string) => void
 }
-
-/** TCP port of the API server on the fabric. */
-const apiPort = 6443
 
 export class Cluster {
   readonly directory: string
@@ -57,26 +55,24 @@ export class Cluster {
   readonly kubeconfig: string
   /** Path of one that works outside; written only with `outsideServer`. */
   readonly outsideKubeconfig: string
-  readonly apiServer: ApiServer
+  readonly controlPlane: ControlPlane
   readonly client: KubeClient
   readonly fabric: Fabric
-  readonly scheduler: Scheduler
-  readonly controllers: Controllers
   readonly #options: ClusterOptions
   readonly #nodes: ClusterNode[] = []
   readonly #ownsDirectory: boolean
   #manager: Program | null = null
   #lastNode = 0
 
-  private constructor(options: ClusterOptions, directory: string, fabric: Fabric, apiServer: ApiServer) {
+  private constructor(options: ClusterOptions, directory: string, fabric: Fabric, controlPlane: ControlPlane) {
     this.#options = options
     this.#ownsDirectory = options.directory === undefined
     this.directory = directory
     this.fabric = fabric
-    this.apiServer = apiServer
+    this.controlPlane = controlPlane
     this.kubeconfig = join(directory, 'kubeconfig.inside')
     this.outsideKubeconfig = join(directory, 'kubeconfig')
-    const { url, caCert, token } = apiServer
+    const { url, caCert, token } = controlPlane
     this.client = KubeClient.connect({
       server: url,
       ...(caCert === null ? {} : { tls: { ca: caCert } }),
@@ -85,8 +81,6 @@ export class Cluster {
       userAgent: 'hybridnet-standalone/1',
       logger: options.log,
     })
-    this.scheduler = new Scheduler(this.client, options.log.child({ component: 'scheduler' }))
-    this.controllers = new Controllers(this.client, options.log.child({ component: 'controllers' }))
   }
 
   /**
@@ -101,17 +95,8 @@ export class Cluster {
     for (const name of ['cni-bin', 'logs', 'nodes']) mkdirSync(join(directory, name), { recursive: true })
     const fabric = await Fabric.create({ families: options.families ?? [4, 6] })
     const hosts = fabric.supervisorAddresses.map(formatAddress)
-    const apiServer = await startApiServer({
-      listen: [
-        ...hosts.map((host) => ({ host, port: apiPort })),
-        { host: '127.0.0.1', port: apiPort },
-        { path: join(directory, apiSocketName) },
-      ],
-      tls: { subjectAltNames: hosts },
-      crdDirectory: crdDirectory(),
-      log: options.log.child({ component: 'apiserver' }),
-    })
-    const cluster = new Cluster(options, directory, fabric, apiServer)
+    const serve = options.controlPlane ?? ((context) => EmbeddedControlPlane.serve(context))
+    const cluster = new Cluster(options, directory, fabric, await serve({ directory, hosts, log: options.log }))
     try {
       await cluster.#bringUp()
       return cluster
@@ -119,6 +104,12 @@ export class Cluster {
       await cluster.stop()
       throw error
     }
+  }
+
+  /** The embedded API server, for its faults. @throws Error when the cluster runs against another control plane */
+  get apiServer(): ApiServer {
+    if (this.controlPlane instanceof EmbeddedControlPlane) return this.controlPlane.apiServer
+    throw new Error(`the control plane at ${this.controlPlane.url} is not the embedded one: it has no faults`)
   }
 
   get nodes(): readonly ClusterNode[] {
@@ -181,29 +172,28 @@ export class Cluster {
 
   /** Stop everything and remove the directory (unless it was given). The namespaces and links are removed, too. */
   async stop(): Promise<void> {
-    const { scheduler, controllers } = this
     const nodes = this.#nodes.map((node) => node.stop())
-    await Promise.all([scheduler.stop(), controllers.stop(), this.#manager?.stop(2000), ...nodes])
+    await Promise.all([this.controlPlane.stop(), this.#manager?.stop(2000), ...nodes])
     this.client.close()
-    await this.apiServer.close()
+    await this.controlPlane.close()
     await this.fabric.close()
     if (this.#ownsDirectory) rmSync(this.directory, { recursive: true, force: true })
   }
 
   async #bringUp(): Promise<void> {
     const { nodes, programs, outsideServer, onProgress = () => undefined } = this.#options
-    const server = this.apiServer.url
-    writeFileSync(this.kubeconfig, this.apiServer.kubeconfig(server), { mode: 0o600 })
+    const { url, caCert, token } = this.controlPlane
+    writeFileSync(this.kubeconfig, kubeconfig({ server: url, caCert, token }), { mode: 0o600 })
     if (outsideServer !== undefined) {
-      writeFileSync(this.outsideKubeconfig, this.apiServer.kubeconfig(outsideServer), { mode: 0o600 })
+      writeFileSync(this.outsideKubeconfig, kubeconfig({ server: outsideServer, caCert, token }), { mode: 0o600 })
     }
-    onProgress(`Kubernetes API at ${server}`)
+    onProgress(`Kubernetes API at ${url}`)
     if (programs ?? true) {
       symlinkSync(cniPluginPath(), join(this.directory, 'cni-bin', 'hybridnet'))
       this.#manager = this.#managerProgram()
       this.#manager.start()
     }
-    await Promise.all([this.scheduler.start(), this.controllers.start()])
+    await this.controlPlane.start(this.client)
     await Promise.all(Array.from({ length: nodes }, () => this.addNode()))
     onProgress(`${nodes} nodes registered`)
   }

@@ -1,6 +1,7 @@
 // A Kubernetes cluster in namespaces of one process's own: for trying out, development and tests. See cluster.ts.
 export { Cluster, type ClusterOptions, startCluster } from './cluster.ts'
 export { type Fault, FaultError, parseFault } from './apiserver/index.ts'
+export { apiPort, type ControlPlane, type ControlPlaneContext, type ControlPlaneFactory } from './control-plane.ts'
 export { ClusterNode } from './node.ts'
 export { FabricCapture, type Flow } from './capture.ts'
 export { probe, probeFrom, type ProbeResult, type ProbeTarget } from './probe.ts'
