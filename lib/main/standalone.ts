@@ -34,6 +34,12 @@ const faultFlag: Flag<readonly Fault[]> = {
 
 const flags = {
   nodes: intFlag(3, 1, 200, 'how many nodes'),
+  'hollow-nodes': intFlag(
+    0,
+    0,
+    10_000,
+    'how many nodes without a kernel besides (labelled hollow=true): their pods get addresses and count as running',
+  ),
   overlay: boolFlag(true, 'create the Network "overlay" (VNI 4) with Subnets 100.64.0.0/16 and fd64::/64'),
   programs: boolFlag(true, 'run the manager, and a daemon on each node; false leaves a bare cluster'),
   'log-level': stringFlag(
@@ -96,6 +102,7 @@ export async function run(argv: string[]): Promise<number> {
 
 interface Values {
   readonly nodes: number
+  readonly 'hollow-nodes': number
   readonly overlay: boolean
   readonly programs: boolean
   readonly 'log-level': string
@@ -107,6 +114,7 @@ async function serve({ directory, apiPort, signal }: Supervision, values: Values
   const say = (text: string): void => void process.stdout.write(`${text}\n`)
   const cluster = await startCluster({
     nodes: values.nodes,
+    hollowNodes: values['hollow-nodes'],
     programs: values.programs,
     directory,
     outsideServer: `https://127.0.0.1:${apiPort}`,

@@ -11,12 +11,14 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type IPFamily, parseIPFamily } from '../api/index.ts'
 import { type Family, formatAddress } from '../ip/index.ts'
 import { KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { ApiServer } from './apiserver/index.ts'
 import { kubeconfig } from './apiserver/kubeconfig.ts'
 import { type ControlPlane, type ControlPlaneFactory, EmbeddedControlPlane } from './control-plane.ts'
+import { HollowFleet } from './hollow/index.ts'
 import { Fabric } from './nodes/fabric.ts'
 import { ClusterNode } from './node.ts'
 import type { Sandbox } from './nodes/sandboxes.ts'
@@ -29,6 +31,8 @@ import { assertSandbox, prepareSandbox } from './sandbox.ts'
 export interface ClusterOptions {
   /** How many nodes: node1, node2, ... */
   readonly nodes: number
+  /** Nodes without a kernel besides: hollow-1, hollow-2, ... Default none; see hollow/README.md. */
+  readonly hollowNodes?: number
   /** Families of the nodes' own addresses. Default both. */
   readonly families?: readonly Family[]
   /** Where everything is kept; a temporary directory, removed by stop(), unless given. */
@@ -58,6 +62,7 @@ export class Cluster {
   readonly controlPlane: ControlPlane
   readonly client: KubeClient
   readonly fabric: Fabric
+  readonly hollow: HollowFleet
   readonly #options: ClusterOptions
   readonly #nodes: ClusterNode[] = []
   readonly #ownsDirectory: boolean
@@ -80,6 +85,12 @@ export class Cluster {
       // What is not a program of its own: faults tell clients by it.
       userAgent: 'hybridnet-standalone/1',
       logger: options.log,
+    })
+    this.hollow = new HollowFleet({
+      client: this.client,
+      count: options.hollowNodes ?? 0,
+      defaultFamily: defaultFamily(options.environment),
+      log: options.log.child({ component: 'hollow' }),
     })
   }
 
@@ -173,7 +184,7 @@ export class Cluster {
   /** Stop everything and remove the directory (unless it was given). The namespaces and links are removed, too. */
   async stop(): Promise<void> {
     const nodes = this.#nodes.map((node) => node.stop())
-    await Promise.all([this.controlPlane.stop(), this.#manager?.stop(2000), ...nodes])
+    await Promise.all([this.controlPlane.stop(), this.hollow.stop(), this.#manager?.stop(2000), ...nodes])
     this.client.close()
     await this.controlPlane.close()
     await this.fabric.close()
@@ -196,6 +207,10 @@ export class Cluster {
     await this.controlPlane.start(this.client)
     await Promise.all(Array.from({ length: nodes }, () => this.addNode()))
     onProgress(`${nodes} nodes registered`)
+    if (this.hollow.nodes.length > 0) {
+      await this.hollow.start()
+      onProgress(`${this.hollow.nodes.length} hollow nodes registered`)
+    }
   }
 
   #managerProgram(): Program {
@@ -207,6 +222,11 @@ export class Cluster {
       logFile: logPath(this.directory, 'manager'),
     })
   }
+}
+
+/** What the programs are told by the environment of a cluster, as the manager reads it. */
+function defaultFamily(environment: ClusterOptions['environment']): IPFamily {
+  return parseIPFamily(environment?.['DEFAULT_IP_FAMILY']) ?? 'IPv4Only'
 }
 
 /** Build and start a cluster; see {@link Cluster.start}. */

@@ -14,4 +14,5 @@ export { inSandbox, assertSandbox, prepareSandbox, sandboxCommand, sandboxEnviro
 export { isSupervised, supervise, type Supervision } from './supervisor.ts'
 export { findTarget, listTargets, type Target } from './entry.ts'
 export { createOverlay, defaultOverlay, overlayEnvironment, type OverlayOptions } from './overlay.ts'
+export * from './hollow/index.ts'
 export * from './nodes/index.ts'
