@@ -11,15 +11,17 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type IPFamily, parseIPFamily } from '../api/index.ts'
+import { type IPFamily, NODES, parseIPFamily } from '../api/index.ts'
 import { type Family, formatAddress } from '../ip/index.ts'
-import { KubeClient } from '../kube/index.ts'
+import { type ClientOptions, type DirectConnection, isNotFound, KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { ApiServer } from './apiserver/index.ts'
 import { kubeconfig } from './apiserver/kubeconfig.ts'
 import { type ControlPlane, type ControlPlaneFactory, EmbeddedControlPlane } from './control-plane.ts'
+import { drain } from './drain.ts'
 import { HollowFleet } from './hollow/index.ts'
 import { Fabric } from './nodes/fabric.ts'
+import type { Cut } from './nodes/fabric-cuts.ts'
 import { ClusterNode } from './node.ts'
 import type { Sandbox } from './nodes/sandboxes.ts'
 import { execInNamespace, type ExecOptions, type ExecResult } from './exec.ts'
@@ -53,6 +55,16 @@ export interface ClusterOptions {
   readonly onProgress?: (text: string) => void
 }
 
+export interface RemoveNodeOptions {
+  /** Cordon the node and evict its pods before, and wait for them: `kubectl drain`. Otherwise it is gone at once. Default false. */
+  readonly drain?: boolean
+  /** Milliseconds a drain may take. Default 120,000. */
+  readonly timeoutMs?: number
+}
+
+/** Nodes that are started side by side: each is a daemon, whose start is work for a processor. */
+const parallelStarts = 8
+
 export class Cluster {
   readonly directory: string
   /** Path of a kubeconfig that works inside the sandbox. */
@@ -66,6 +78,8 @@ export class Cluster {
   readonly #options: ClusterOptions
   readonly #nodes: ClusterNode[] = []
   readonly #ownsDirectory: boolean
+  /** How programs in this process reach the API. */
+  readonly #api: DirectConnection & ClientOptions
   #manager: Program | null = null
   #lastNode = 0
 
@@ -78,14 +92,15 @@ export class Cluster {
     this.kubeconfig = join(directory, 'kubeconfig.inside')
     this.outsideKubeconfig = join(directory, 'kubeconfig')
     const { url, caCert, token } = controlPlane
-    this.client = KubeClient.connect({
+    this.#api = {
       server: url,
       ...(caCert === null ? {} : { tls: { ca: caCert } }),
       ...(token === null ? {} : { token }),
       // What is not a program of its own: faults tell clients by it.
       userAgent: 'hybridnet-standalone/1',
       logger: options.log,
-    })
+    }
+    this.client = KubeClient.connect(this.#api)
     this.hollow = new HollowFleet({
       client: this.client,
       count: options.hollowNodes ?? 0,
@@ -139,18 +154,24 @@ export class Cluster {
     return node
   }
 
-  /** Add one more node to the fabric and the cluster. */
-  async addNode(labels: Readonly<Record<string, string>> = {}): Promise<ClusterNode> {
+  /**
+   * Add one more node to the fabric and the cluster.
+   *
+   * @param name up to 15 lower-case letters, digits and '-'; the next of node1, node2, ... unless given
+   * @returns when its kubelet has registered it
+   * @throws Error when the name is taken
+   */
+  async addNode(name = this.#nextName(), labels: Readonly<Record<string, string>> = {}): Promise<ClusterNode> {
     const { log, programs, environment, daemonFlags } = this.#options
-    const name = `node${++this.#lastNode}`
     const host = await this.fabric.addNode(name)
     const node = new ClusterNode({
+      fabric: this.fabric,
       host,
       directory: join(this.directory, 'nodes', name),
       binDirectory: join(this.directory, 'cni-bin'),
       logFile: logPath(this.directory, `daemon-${name}`),
       kubeconfig: this.kubeconfig,
-      client: this.client,
+      api: this.#api,
       labels,
       runDaemon: programs ?? true,
       daemonFlags: daemonFlags ?? [],
@@ -163,10 +184,39 @@ export class Cluster {
     return node
   }
 
+  /**
+   * Take a node away for good: the machine, and its object in the API. Its pods' objects are then the business of the
+   * cluster's controllers, unless it was drained.
+   *
+   * @throws Error when a drain takes too long; the node then stays, cordoned
+   */
+  async removeNode(name: string, options: RemoveNodeOptions = {}): Promise<void> {
+    const node = this.node(name)
+    if (options.drain === true) await drain(this.client, name, options.timeoutMs ?? 120_000)
+    await node.powerOff()
+    this.#nodes.splice(this.#nodes.indexOf(node), 1)
+    await this.fabric.removeNode(name)
+    await this.client.delete(NODES, { name }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error
+    })
+    rmSync(join(this.directory, 'nodes', name), { recursive: true, force: true })
+  }
+
+  /**
+   * Begin or end a partition: frames are dropped, every device stays up.
+   *
+   * @param nodes one node, which is cut off, or two, which are cut off from each other
+   * @param from what one node is cut off from: all others, or the API server only. Default 'all'.
+   */
+  async partition(nodes: string | readonly [string, string], on: boolean, from: 'all' | 'api' = 'all'): Promise<void> {
+    const cut: Cut = typeof nodes === 'string' ? { hosts: [nodes], from } : { hosts: nodes, from: 'each other' }
+    await this.fabric.cut(cut, on)
+  }
+
   /** The sandbox of a pod, wherever it runs. @throws Error when no node has one */
   sandbox(name: string, namespace = 'default'): Sandbox {
     for (const node of this.#nodes) {
-      const sandbox = node.kubelet.sandbox(namespace, name)
+      const sandbox = node.hasKubelet ? node.kubelet.sandbox(namespace, name) : null
       if (sandbox !== null) return sandbox
     }
     throw new Error(`pod ${namespace}/${name} has no sandbox on ${this.#nodes.map((node) => node.name).join(', ')}`)
@@ -205,11 +255,22 @@ export class Cluster {
       this.#manager.start()
     }
     await this.controlPlane.start(this.client)
-    await Promise.all(Array.from({ length: nodes }, () => this.addNode()))
+    const names = Array.from({ length: nodes }, () => this.#nextName())
+    const workers = Array.from({ length: parallelStarts }, async () => {
+      for (let name = names.shift(); name !== undefined; name = names.shift()) await this.addNode(name)
+    })
+    await Promise.all(workers)
     onProgress(`${nodes} nodes registered`)
     if (this.hollow.nodes.length > 0) {
       await this.hollow.start()
       onProgress(`${this.hollow.nodes.length} hollow nodes registered`)
+    }
+  }
+
+  #nextName(): string {
+    for (;;) {
+      const name = `node${++this.#lastNode}`
+      if (!this.fabric.hosts.has(name)) return name
     }
   }
 

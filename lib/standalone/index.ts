@@ -1,5 +1,5 @@
 // A Kubernetes cluster in namespaces of one process's own: for trying out, development and tests. See cluster.ts.
-export { Cluster, type ClusterOptions, startCluster } from './cluster.ts'
+export { Cluster, type ClusterOptions, type RemoveNodeOptions, startCluster } from './cluster.ts'
 export { type Fault, FaultError, parseFault } from './apiserver/index.ts'
 export { apiPort, type ControlPlane, type ControlPlaneContext, type ControlPlaneFactory } from './control-plane.ts'
 export { ClusterNode } from './node.ts'

@@ -78,6 +78,14 @@ export class Program {
     clearTimeout(timer)
   }
 
+  /** SIGKILL, as a power cut: nothing is tidied up, and it stays down until {@link start}. */
+  async halt(): Promise<void> {
+    const child = this.#child
+    const stopped = this.stop()
+    child?.kill('SIGKILL')
+    await stopped
+  }
+
   /** {@link stop} and {@link start}. */
   async restart(): Promise<void> {
     await this.stop()

@@ -21,7 +21,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   multicluster: ['ip', 'api', 'ipam', 'kube', 'telemetry'],
   webhook: ['ip', 'api', 'kube', 'telemetry'],
   ctl: ['ip', 'api', 'kube', 'dataplane', 'telemetry'],
-  standalone: ['ip', 'api', 'netlink', 'kube', 'telemetry'],
+  standalone: ['ip', 'api', 'netlink', 'nft', 'kube', 'telemetry'],
   main: [
     'ip',
     'api',

@@ -43,7 +43,8 @@ export function nodeObject(
 /** `status` of a Node that is well. Times are RFC 3339: since when it is, and of the heartbeat. */
 export function hollowStatus(node: HollowNode, readySince: string, now: string): Record<string, unknown> {
   const present: Condition[] = [{ type: 'Ready', status: 'True', lastTransitionTime: readySince }]
-  const status = nodeStatus({ name: node.name, addresses: [node.address], present }, null)
+  const { name, address } = node
+  const status = nodeStatus({ name, addresses: [address], bootId: name, machineId: name, present }, null)
   const conditions = (status['conditions'] as Condition[]).map((condition) => ({
     ...condition,
     lastHeartbeatTime: now,

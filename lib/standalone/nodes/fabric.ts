@@ -12,11 +12,12 @@
 // address is never answered, as on a real network that knows nothing of an overlay. MTU 1500 everywhere.
 //
 // Names of ports on the bridge are the names of what hangs on them, so `ip link` in the supervisor's namespace reads like
-// the picture. Not here yet: VLAN trunks, BGP on the router, delay and loss.
+// the picture. Partitions are made by fabric-cuts.ts. Not here yet: VLAN trunks, BGP on the router.
 import { type Family, familyOf, type IPAddress, parseAddress } from '../../ip/index.ts'
 import {
   createNamespace,
   deleteNamespace,
+  isNotFound,
   NetworkNamespace,
   type Request,
   request,
@@ -25,6 +26,7 @@ import {
   sysctlWrite,
 } from '../../netlink/index.ts'
 import { namespaceDirectory } from '../sandbox.ts'
+import { type Cut, FabricCuts } from './fabric-cuts.ts'
 
 export interface FabricOptions {
   /** Address families of the segment; at least one. */
@@ -45,6 +47,8 @@ export interface FabricHost {
   readonly namespace: NetworkNamespace
   /** Of eth0, in the order of the families asked for. */
   readonly addresses: readonly HostAddress[]
+  /** Its place in the segment: the last byte of its addresses and of the MAC address of eth0. */
+  readonly number: number
 }
 
 /** A network by family: its prefix length, and its address number `host`. */
@@ -61,6 +65,9 @@ const beyond: Plan = {
   length: { 4: 24, 6: 64 },
   address: (family, host) => parseAddress(family === 4 ? `203.0.113.${host}` : `2001:db8:ffff::${host.toString(16)}`),
 }
+
+/** MAC address of eth0 of host 0: locally administered, and the machine's own for life, as addresses of real devices are. */
+const firstMac = 0x02_56_00_00_00_00
 
 const bridgeName = 'fabric0'
 const mtu = 1500
@@ -82,7 +89,8 @@ export class Fabric {
   readonly #socket: RouteSocket
   readonly #bridge: number
   readonly #hosts = new Map<string, FabricHost>()
-  #nodes = 0
+  readonly #cuts = new FabricCuts()
+  #lastNumber = firstNodeHost - 1
 
   private constructor(families: readonly Family[], root: NetworkNamespace, socket: RouteSocket, bridge: number) {
     this.families = families
@@ -137,28 +145,58 @@ export class Fabric {
    *
    * Equivalent to: `ip netns add NAME; ip link add NAME master fabric0 type veth peer name eth0 netns NAME; ...`
    *
-   * @throws Error when the segment has no more addresses
+   * @throws Error when the name is taken or no network device could have it, or the segment has no more addresses
    */
   async addNode(name: string): Promise<FabricHost> {
-    const host = firstNodeHost + this.#nodes++
-    if (host > lastNodeHost)
-      throw new Error(`fabric: ${name}: no address left for more than ${lastNodeHost - 10} nodes`)
-    return this.#attach(name, host)
+    if (!/^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/.test(name) || [bridgeName, 'lo'].includes(name)) {
+      throw new Error(`fabric: node name '${name}': expected up to 15 lower-case letters, digits and '-'`)
+    }
+    if (this.#hosts.has(name)) throw new Error(`fabric: there is a host '${name}' already`)
+    return this.#attach(name, this.#freeNumber())
   }
 
-  /** Unplug a node (`connected` false) or plug it in again. Equivalent to: `ip link set NAME down|up` on its port */
+  /** Unplug a node (`connected` false) or plug it in again: it sees no carrier. Equivalent to: `ip link set NAME down|up` on its port */
   async setConnected(name: string, connected: boolean): Promise<void> {
     await this.#socket.run(request.linkSet(this.host(name).name, { up: connected }))
   }
 
+  /**
+   * Drop frames between nodes, silently: every device stays up, as when a switch fails. See fabric-cuts.ts.
+   *
+   * @throws Error when a host is not on the fabric
+   */
+  async cut(cut: Cut, on: boolean): Promise<void> {
+    for (const name of cut.hosts) this.host(name)
+    await this.#cuts.set(cut, on)
+  }
+
+  /** The cuts in force. */
+  get cuts(): readonly Cut[] {
+    return this.#cuts.list()
+  }
+
+  /**
+   * Take a node's namespace away, with all that is in it, and its port; its addresses and cuts stay reserved for it until
+   * {@link powerOn} or {@link removeNode}. What still runs in the namespace keeps it alive, but cut off.
+   */
+  async powerOff(name: string): Promise<void> {
+    const host = this.host(name)
+    // The port goes first: the namespace lives on while a process is in it. Of a node that is off there is none.
+    await this.#unplug(name)
+    host.namespace.close()
+    await deleteNamespace(host.path)
+  }
+
+  /** A fresh namespace for a node after {@link powerOff}: same addresses, same MAC address, nothing else. */
+  async powerOn(name: string): Promise<FabricHost> {
+    return this.#attach(name, this.host(name).number)
+  }
+
   /** Remove a node's namespace, with all that is in it, and its port. */
   async removeNode(name: string): Promise<void> {
-    const host = this.host(name)
+    await this.powerOff(name)
     this.#hosts.delete(name)
-    host.namespace.close()
-    // The port goes first: the namespace lives on while a process is in it.
-    await this.#socket.run(request.linkDelete(name))
-    await deleteNamespace(host.path)
+    await this.#cuts.forget(name)
   }
 
   /** Remove everything. */
@@ -168,14 +206,40 @@ export class Fabric {
       await deleteNamespace(host.path)
     }
     this.#hosts.clear()
+    await this.#cuts.clear()
     await this.#socket.run(request.linkDelete(this.#bridge))
     this.#socket.close()
     this.#root.close()
   }
 
+  /** The next number that no host has; those of removed nodes rest as long as possible. @throws Error when all are taken */
+  #freeNumber(): number {
+    const taken = new Set([...this.#hosts.values()].map(({ number }) => number))
+    const count = lastNodeHost - firstNodeHost + 1
+    for (let step = 1; step <= count; step++) {
+      const number = firstNodeHost + ((this.#lastNumber - firstNodeHost + step) % count)
+      if (taken.has(number)) continue
+      this.#lastNumber = number
+      return number
+    }
+    throw new Error(`fabric: no address left for more than ${count} nodes`)
+  }
+
+  async #unplug(name: string): Promise<void> {
+    try {
+      await this.#socket.run(request.linkDelete(name))
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+  }
+
   /** A host with eth0 on the segment. */
   async #attach(name: string, number: number): Promise<FabricHost> {
     const { path, namespace } = await newNamespace(name)
+    const addresses = this.families.map((family) => hostAddress(segment, family, number))
+    const host: FabricHost = { name, path, namespace, addresses, number }
+    // Reserved before the first wait: nodes are added side by side.
+    this.#hosts.set(name, host)
     await this.#socket.run(
       request.linkAdd({
         kind: 'veth',
@@ -183,14 +247,11 @@ export class Fabric {
         mtu,
         up: true,
         master: this.#bridge,
-        peer: { name: 'eth0', mtu, namespace },
+        peer: { name: 'eth0', mtu, namespace, mac: firstMac + number },
       }),
     )
     const isRouter = number === routerHost
     await configure(namespace, 'eth0', segment, this.families, number, isRouter ? null : routerHost)
-    const addresses = this.families.map((family) => hostAddress(segment, family, number))
-    const host: FabricHost = { name, path, namespace, addresses }
-    this.#hosts.set(name, host)
     return host
   }
 
@@ -206,7 +267,7 @@ export class Fabric {
     await configure(router.namespace, 'eth1', beyond, this.families, routerHost, null)
     await configure(namespace, 'eth0', beyond, this.families, outsideHost, routerHost)
     const addresses = this.families.map((family) => hostAddress(beyond, family, outsideHost))
-    this.#hosts.set('outside', { name: 'outside', path, namespace, addresses })
+    this.#hosts.set('outside', { name: 'outside', path, namespace, addresses, number: 0 })
     await sysctlWrite(router.namespace, 'net/ipv4/ip_forward', 1)
     if (this.families.includes(6)) await sysctlWrite(router.namespace, 'net/ipv6/conf/all/forwarding', 1)
   }

@@ -30,6 +30,10 @@ export interface KubeletOptions {
   readonly addresses: readonly string[]
   readonly labels?: Readonly<Record<string, string>>
   readonly runtime: CniRuntime
+  /** Of this boot of the node, as in /proc/sys/kernel/random/boot_id. */
+  readonly bootId: string
+  /** Of the machine, as in /etc/machine-id. */
+  readonly machineId: string
   /** TCP port of the responder in each pod. */
   readonly echoPort: number
   readonly log: Logger
@@ -72,6 +76,8 @@ export class Kubelet {
       name: nodeName,
       addresses: options.addresses,
       labels: options.labels ?? {},
+      bootId: options.bootId,
+      machineId: options.machineId,
       networkProblem: () => this.#networkProblem(),
       log: this.#log,
     })

@@ -35,6 +35,8 @@ export interface NodeRegistrationOptions {
   /** InternalIP addresses in order of preference. */
   readonly addresses: readonly string[]
   readonly labels: Readonly<Record<string, string>>
+  readonly bootId: string
+  readonly machineId: string
   /** Why pods cannot get a network now; null when they can. */
   readonly networkProblem: () => Promise<string | null>
   readonly log: Logger
@@ -97,13 +99,14 @@ export class NodeRegistration {
   }
 
   async #reportStatus(force: boolean): Promise<void> {
-    const { client, name, addresses, networkProblem } = this.#options
+    const { client, name, addresses, bootId, machineId, networkProblem } = this.#options
     const problem = await networkProblem()
     const report = JSON.stringify(problem)
     if (!force && report === this.#reported) return
     const node = await client.get<Node>(NODES, { name })
     const present = node.status?.conditions ?? []
-    await client.patchStatus('merge', NODES, { name }, { status: nodeStatus({ name, addresses, present }, problem) })
+    const status = nodeStatus({ name, addresses, bootId, machineId, present }, problem)
+    await client.patchStatus('merge', NODES, { name }, { status })
     this.#reported = report
   }
 

@@ -146,7 +146,13 @@ export function isFinished(pod: Pod): boolean {
 
 /** What a kubelet says of its node. `problem` is why pods cannot get a network; null when they can. */
 export function nodeStatus(
-  node: { name: string; addresses: readonly string[]; present: readonly Condition[] },
+  node: {
+    name: string
+    addresses: readonly string[]
+    bootId: string
+    machineId: string
+    present: readonly Condition[]
+  },
   problem: string | null,
 ): Record<string, unknown> {
   const now = timestamp()
@@ -176,9 +182,9 @@ export function nodeStatus(
       kubeProxyVersion: '',
       kernelVersion: release(),
       osImage: 'network namespace',
-      bootID: '',
-      machineID: '',
-      systemUUID: '',
+      bootID: node.bootId,
+      machineID: node.machineId,
+      systemUUID: node.machineId,
     },
   }
 }

@@ -6,6 +6,7 @@ import { formatAddress } from '../../../lib/ip/index.ts'
 import { Fabric, type FabricHost } from '../../../lib/standalone/nodes/fabric.ts'
 import { execInNamespace } from '../../../lib/standalone/exec.ts'
 import { prepareSandbox } from '../../../lib/standalone/sandbox.ts'
+import { eventually } from '../../support/eventually.ts'
 import { requireSandbox } from '../../support/sandbox.ts'
 
 requireSandbox()
@@ -50,8 +51,9 @@ test('an unplugged node is alone until it is plugged in again', async () => {
   await fabric.setConnected('node2', false)
   assert.not(await reaches(one, '192.168.56.12'))
   await fabric.setConnected('node2', true)
-  assert.ok(await reaches(one, '192.168.56.12'))
-  assert.ok(await reaches(one, 'fd56::c'))
+  // The kernel takes its time to notice a carrier.
+  assert.ok(await eventually(() => reaches(one, '192.168.56.12'), 20_000))
+  assert.ok(await eventually(() => reaches(one, 'fd56::c'), 20_000))
 })
 
 test('a removed node leaves no namespace and no port', async () => {
