@@ -42,6 +42,9 @@ export class Backoff {
   }
 }
 
+/** Node fires a timer of more than this at once. */
+export const longestTimerMs = 2 ** 31 - 1
+
 /** base × factor^n, at most max; exact at any n. */
 export function exponential(n: number, baseMs: number, maxMs: number, factor = 2): number {
   return Math.min(maxMs, baseMs * factor ** Math.min(n, 1000))
@@ -65,10 +68,13 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       clearTimeout(timer)
       reject(signal?.reason as Error)
     }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort)
-      resolve()
-    }, ms)
+    const timer = setTimeout(
+      () => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      },
+      Math.min(ms, longestTimerMs),
+    )
     signal?.addEventListener('abort', onAbort, { once: true })
   })
 }

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import type { Agent, RequestOptions } from 'node:https'
 import { delimiter } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
-import { serverUrl, type Connection, type ConnectionSource, type TlsSettings } from './connection.ts'
+import { RenewedConnection, serverUrl, type Connection, type ConnectionSource, type TlsSettings } from './connection.ts'
 
 /** Credentials are asked for again this often; an exec plugin runs only when its credential has expired. */
 const rereadMs = 10_000
@@ -18,19 +18,19 @@ const rereadMs = 10_000
  */
 export function kubeconfigConnection(paths: string, context: string | null): ConnectionSource {
   let config = loadConfig(paths, context)
-  let cached: { connection: Connection; at: number } | null = null
+  let reload = false
+  const renewed = new RenewedConnection(async () => {
+    if (reload) config = loadConfig(paths, context)
+    reload = false
+    return await connectionOf(config)
+  }, rereadMs)
   return {
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? null,
-    current: async () => {
-      if (cached === null || performance.now() - cached.at > rereadMs) {
-        cached = { connection: await connectionOf(config), at: performance.now() }
-      }
-      return cached.connection
-    },
+    current: () => renewed.current(),
     refresh: () => {
       // The library never forgets a credential without expiry; a new instance does, and reads the file anew.
-      config = loadConfig(paths, context)
-      cached = null
+      reload = true
+      renewed.refresh()
       return true
     },
   }

@@ -44,6 +44,63 @@ export interface DirectConnection {
   readonly namespace?: string
 }
 
+/** Refusals within this time are one. */
+const refusalsMs = 1000
+
+/**
+ * A connection that is made anew from files or plugins every `rereadMs`, by one maker at a time. While that fails (files
+ * being replaced, a plugin without network) the last connection stays in use, until the server refuses it: then
+ * `refresh` lets the failure show.
+ */
+export class RenewedConnection {
+  readonly #make: () => Promise<Connection>
+  readonly #rereadMs: number
+  #last: { readonly connection: Connection; readonly at: number } | null = null
+  #making: Promise<Connection> | null = null
+  #refused = false
+  #refusedAt = Number.NEGATIVE_INFINITY
+
+  constructor(make: () => Promise<Connection>, rereadMs: number) {
+    this.#make = make
+    this.#rereadMs = rereadMs
+  }
+
+  /** @throws what making one threw, when there is none that may still be good */
+  current(): Promise<Connection> {
+    const last = this.#last
+    if (last !== null && !this.#refused && performance.now() - last.at <= this.#rereadMs) {
+      return Promise.resolve(last.connection)
+    }
+    this.#making ??= this.#renew().finally(() => (this.#making = null))
+    return this.#making
+  }
+
+  /**
+   * The server has refused what was made last. Of many requests refused together the first makes credentials be renewed,
+   * the others take the new ones; a server that refuses them all does not make a plugin run for each.
+   */
+  refresh(): void {
+    const time = performance.now()
+    if (time - this.#refusedAt < refusalsMs) return
+    this.#refusedAt = time
+    this.#refused = true
+  }
+
+  async #renew(): Promise<Connection> {
+    const refused = this.#refused
+    let connection: Connection
+    try {
+      connection = await this.#make()
+    } catch (error) {
+      if (this.#last === null || refused) throw error
+      connection = this.#last.connection
+    }
+    this.#refused = false
+    this.#last = { connection, at: performance.now() }
+    return connection
+  }
+}
+
 /** A source for fixed settings. */
 export function directConnection(settings: DirectConnection): ConnectionSource {
   const headers = { ...settings.headers, ...(settings.token ? { authorization: `Bearer ${settings.token}` } : {}) }

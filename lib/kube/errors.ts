@@ -31,7 +31,7 @@ export class ApiError extends Error {
     this.statusDetails = body?.details ?? null
     this.method = method
     this.path = path
-    this.retryAfterSeconds = retryAfter ?? body?.details?.retryAfterSeconds ?? null
+    this.retryAfterSeconds = seconds(retryAfter) ?? seconds(body?.details?.retryAfterSeconds)
   }
 
   /** From an HTTP response; a body that is no Status is quoted (its first 300 characters). */
@@ -43,15 +43,8 @@ export class ApiError extends Error {
     retryAfter: string | undefined,
   ): ApiError {
     const text = body.toString('utf8')
-    const seconds = retryAfter === undefined ? Number.NaN : Number(retryAfter)
-    return new ApiError(
-      method,
-      path,
-      code,
-      parseStatus(text),
-      text.slice(0, 300),
-      Number.isFinite(seconds) ? seconds : null,
-    )
+    const wait = retryAfter === undefined ? null : Number(retryAfter)
+    return new ApiError(method, path, code, parseStatus(text), text.slice(0, 300), wait)
   }
 
   get isNotFound(): boolean {
@@ -86,7 +79,7 @@ export class ApiError extends Error {
 /** There is no (complete) answer: connection refused, reset or cut, TLS trouble, deadline passed. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
-  /** `ECONNREFUSED`, `ECONNRESET`, ..., `TIMEOUT` for our own deadline, `LIMITED` when the rate limit
+  /** `ECONNREFUSED`, `ECONNRESET`, ..., `TIMEOUT` for our own deadline, `STALLED` after silence, `LIMITED` when the rate limit
    * leaves no time, `BADBODY` for a 2xx body that does not parse. */
   readonly code: string
   readonly method: string
@@ -106,6 +99,11 @@ export class RequestError extends Error {
 /** This process may no longer be the leader: a write was not sent, or given up on the way. */
 export class FencedError extends Error {
   override readonly name = 'FencedError'
+}
+
+/** What a server says may be anything; a delay made of it must be a number of seconds. */
+function seconds(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null
 }
 
 function parseStatus(text: string): Status | null {
@@ -128,7 +126,7 @@ export const isInvalid = (error: unknown): boolean => error instanceof ApiError 
 export const isForbidden = (error: unknown): boolean => error instanceof ApiError && error.isForbidden
 /** Trying again later may help: server overload or error, or no answer at all. */
 export const isRetryable = (error: unknown): boolean =>
-  error instanceof RequestError || (error instanceof ApiError && error.isRetryable)
+  error instanceof RequestError ? error.code !== 'CLOSED' : error instanceof ApiError && error.isRetryable
 
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

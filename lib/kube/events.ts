@@ -69,6 +69,10 @@ interface Pending {
   queued: boolean
 }
 
+/** Longest message the API takes (core/v1 validation), and longest name (RFC 1123 subdomain). */
+const messageLimit = 1024
+const nameLimit = 253
+const combinedPrefix = '(combined from similar events): '
 const rememberedKeys = 4096
 const similarLimit = 10
 const similarMs = 600_000
@@ -97,12 +101,12 @@ export class EventRecorder {
       this.#dropped++
       return
     }
+    const text = message.length > messageLimit ? `${message.slice(0, messageLimit - 3)}...` : message
     const subject = [object.apiVersion, object.kind, object.namespace, object.name, object.uid, type, reason].join('\0')
-    const combined = this.#combine(subject, message)
-    const key = `${subject}\0${combined ? '' : message}`
-    const text = combined ? `(combined from similar events): ${message}` : message
+    const combined = this.#combine(subject, text)
+    const key = `${subject}\0${combined ? '' : text}`
     const pending = this.#known.get(key) ?? this.#new(key, object, type, reason)
-    pending.message = text.length > 1024 ? `${text.slice(0, 1021)}...` : text
+    pending.message = combined ? `${combinedPrefix}${text}`.slice(0, messageLimit) : text
     pending.last = new Date()
     pending.count++
     this.#known.set(key, pending)
@@ -197,7 +201,9 @@ export class EventRecorder {
       }
     }
     const { component, host } = this.#options
-    const name = `${event.object.name}.${(BigInt(Date.now()) * 1_000_000n + BigInt(this.#serial++ % 1_000_000)).toString(16)}`
+    const suffix = `.${(BigInt(Date.now()) * 1_000_000n + BigInt(this.#serial++ % 1_000_000)).toString(16)}`
+    // With its suffix the name of an object may be longer than a name may be; a cut one must still end well.
+    const name = event.object.name.slice(0, nameLimit - suffix.length).replace(/[.-]+$/, '') + suffix
     await this.#client.create(
       eventResource,
       {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
-import { serverUrl, type Connection, type ConnectionSource } from './connection.ts'
+import { RenewedConnection, serverUrl, type Connection, type ConnectionSource } from './connection.ts'
 
 export const serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
 
@@ -30,23 +30,19 @@ export function inClusterConnection(
   if (host === '') throw new Error('not in a cluster: KUBERNETES_SERVICE_HOST is not set')
   const server = serverUrl(`https://${isIPv6(host) ? `[${host}]` : host}:${port}`)
   const namespaceFile = join(directory, 'namespace')
-  let cached: { connection: Connection; at: number } | null = null
   const read = (): Connection => {
     const token = readFileSync(join(directory, 'token'), 'utf8').trim()
+    if (token === '') throw new Error(`${join(directory, 'token')} is empty, expected a service account token`)
     const ca = readFileSync(join(directory, 'ca.crt'))
     const tlsId = createHash('sha256').update(ca).digest('hex')
     return { server, tls: { ca }, tlsId, headers: { authorization: `Bearer ${token}` } }
   }
+  const renewed = new RenewedConnection(() => Promise.resolve().then(read), rereadMs)
   return {
     namespace: existsSync(namespaceFile) ? readFileSync(namespaceFile, 'utf8').trim() : null,
-    current: async () => {
-      if (cached === null || performance.now() - cached.at > rereadMs) {
-        cached = { connection: read(), at: performance.now() }
-      }
-      return Promise.resolve(cached.connection)
-    },
+    current: () => renewed.current(),
     refresh: () => {
-      cached = null
+      renewed.refresh()
       return true
     },
   }

@@ -1,12 +1,15 @@
 // A local, indexed, always current copy of the objects of one kind, and a stream of changes to it.
 //
-// Guarantees: the store is changed before handlers hear of it; per key, events form added (modified)* deleted; after a
-// re-list the vanished objects are deleted first (an address freed and given to another pod meanwhile is never held
-// twice), then the rest compared by resource version, so that what did not change makes no event. Handlers run
+// Guarantees: the store is changed before handlers hear of it; per key, events form added (modified)* deleted, and all of
+// such a sequence are about one object: a name deleted and created again unseen is told as deleted and added (client-go
+// says modified); after a re-list the vanished objects are deleted first (an address freed and given to another pod
+// meanwhile is never held twice), then what is not the same as before is told. Events older than what the store has of an
+// object are left out. Handlers run
 // synchronously and must be quick (put a key into a WorkQueue); one that throws is logged and disturbs no other. One object
 // that cannot be projected or indexed is logged, counted and left as it was.
 //
 // It does not write, does not resync periodically, and keeps nothing of an object but what `project` returns.
+import { isDeepStrictEqual } from 'node:util'
 import { longLivedAbort } from './abort.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { yieldToLoop, type BackoffOptions } from './backoff.ts'
@@ -14,6 +17,7 @@ import type { KubeClient } from './client.ts'
 import { Reflector, type ReflectorHealth } from './reflector.ts'
 import { MutableStore, type Entry, type IndexFunction, type Store } from './store.ts'
 import { objectKey, type KubeObject, type ResourceType } from './types.ts'
+import { isOlder } from './versions.ts'
 import type { WatchEventType } from './watch.ts'
 
 export interface InformerOptions<T> {
@@ -50,11 +54,12 @@ export interface InformerHealth extends ReflectorHealth {
   readonly size: number
   /** Objects a projection or index function failed on. */
   readonly badObjects: number
+  /** Events older than what the store had. */
+  readonly staleEvents: number
   readonly handlerErrors: number
 }
 
-type Handler<T> = (event: InformerEvent<T>) => void
-type BatchHandler<T> = (events: readonly InformerEvent<T>[]) => void
+type Handler<E> = (events: E) => void
 
 interface Item<T> {
   readonly key: string
@@ -74,14 +79,15 @@ export class Informer<T = KubeObject> {
   readonly #options: InformerOptions<T>
   readonly #store: MutableStore<T>
   readonly #reflector: Reflector<Item<T>>
-  readonly #handlers = new Set<Handler<T>>()
-  readonly #batchHandlers = new Set<BatchHandler<T>>()
+  readonly #handlers = new Handlers<InformerEvent<T>>()
+  readonly #batchHandlers = new Handlers<readonly InformerEvent<T>[]>()
   readonly #stopping = longLivedAbort()
   #running: Promise<void> | null = null
   #batch: InformerEvent<T>[] = []
   #settle: { resolve: () => void; reject: (error: Error) => void } | null = null
   #isSynced = false
   #badObjects = 0
+  #staleEvents = 0
   #handlerErrors = 0
 
   constructor(client: KubeClient, options: InformerOptions<T>) {
@@ -110,23 +116,20 @@ export class Informer<T = KubeObject> {
    *
    * @returns ends it
    */
-  onChange(handler: Handler<T>): () => void {
-    const own: Handler<T> = (event) => handler(event)
-    this.#handlers.add(own)
-    for (const event of this.#present()) this.#call(() => own(event), event.key)
-    return () => this.#handlers.delete(own)
+  onChange(handler: (event: InformerEvent<T>) => void): () => void {
+    const remove = this.#handlers.add(handler)
+    for (const event of this.#present()) this.#call(handler, event, event.key)
+    return remove
   }
 
   /** As onChange, but with all changes that arrived together (one read of a watch, one slice of a list) in one call. */
-  onBatch(handler: BatchHandler<T>): () => void {
-    const own: BatchHandler<T> = (events) => handler(events)
+  onBatch(handler: (events: readonly InformerEvent<T>[]) => void): () => void {
     // Changes not flushed yet are in the store, hence among those told here.
-    const pending = this.#batch.length > 0
-    if (pending) this.#flush()
-    this.#batchHandlers.add(own)
+    this.#flush()
+    const remove = this.#batchHandlers.add(handler)
     const present = [...this.#present()]
-    if (present.length > 0) this.#call(() => own(present), 'batch')
-    return () => this.#batchHandlers.delete(own)
+    if (present.length > 0) this.#call(handler, present, 'batch')
+    return remove
   }
 
   /** Begin; idempotent. Register handlers before, or get the state by replay. */
@@ -149,6 +152,7 @@ export class Informer<T = KubeObject> {
       synced: this.#isSynced,
       size: this.#store.size,
       badObjects: this.#badObjects,
+      staleEvents: this.#staleEvents,
       handlerErrors: this.#handlerErrors,
     }
   }
@@ -162,12 +166,14 @@ export class Informer<T = KubeObject> {
 
   #project(raw: KubeObject): Item<T> | null {
     const key = objectKey(raw.metadata)
-    const resourceVersion = raw.metadata.resourceVersion ?? ''
-    if (resourceVersion !== '' && this.#store.entry(key)?.resourceVersion === resourceVersion)
-      return { key, entry: null }
+    const { resourceVersion = '', uid = '' } = raw.metadata
     try {
       const value = this.#options.project ? this.#options.project(raw) : (raw as T)
-      return value === null ? null : { key, entry: { resourceVersion, value } }
+      if (value === null) return null
+      const old = this.#store.entry(key)
+      const same = old !== undefined && old.resourceVersion === resourceVersion && old.uid === uid
+      // After a restore from a backup the same version may be of another content.
+      return { key, entry: same && isDeepStrictEqual(old.value, value) ? null : { resourceVersion, uid, value } }
     } catch (error) {
       this.#bad(key, error)
       return this.#store.has(key) ? { key, entry: null } : null
@@ -175,23 +181,28 @@ export class Informer<T = KubeObject> {
   }
 
   async #replace(items: Item<T>[], signal: AbortSignal): Promise<void> {
-    const present = new Set(items.map((item) => item.key))
-    const gone = [...this.#store.keys()].filter((key) => !present.has(key))
     let sliceEnd = performance.now() + sliceMs
     const breathe = async (): Promise<void> => {
-      if (performance.now() < sliceEnd) return
       this.#flush()
       await yieldToLoop()
       signal.throwIfAborted()
       sliceEnd = performance.now() + sliceMs
     }
-    for (const key of gone) {
-      this.#remove(key, null)
-      await breathe()
+    if (this.#store.size > 0) {
+      const present = new Set<string>()
+      for (const { key, entry } of items) {
+        present.add(key)
+        if (entry !== null && this.#isAnother(key, entry)) this.#remove(key, null)
+        if (performance.now() >= sliceEnd) await breathe()
+      }
+      for (const key of this.#store.keys()) {
+        if (!present.has(key)) this.#remove(key, null)
+        if (performance.now() >= sliceEnd) await breathe()
+      }
     }
     for (const { key, entry } of items) {
       if (entry !== null) this.#put(key, entry)
-      await breathe()
+      if (performance.now() >= sliceEnd) await breathe()
     }
     this.#flush()
     this.#isSynced = true
@@ -200,6 +211,14 @@ export class Informer<T = KubeObject> {
 
   #apply(type: WatchEventType, raw: KubeObject): void {
     const key = objectKey(raw.metadata)
+    const { resourceVersion = '', uid = '' } = raw.metadata
+    const old = this.#store.entry(key)
+    // Whatever its version, the end of an object is its end.
+    const itsEnd = type === 'DELETED' && (uid === '' || old?.uid === uid)
+    if (old !== undefined && !itsEnd && isOlder(resourceVersion, old.resourceVersion)) {
+      this.#staleEvents++
+      return
+    }
     if (type === 'DELETED') {
       this.#remove(key, raw)
       return
@@ -209,7 +228,14 @@ export class Informer<T = KubeObject> {
     else if (item.entry !== null) this.#put(key, item.entry)
   }
 
+  /** Whether the store has another incarnation under the key. */
+  #isAnother(key: string, entry: Entry<T>): boolean {
+    const uid = this.#store.entry(key)?.uid ?? ''
+    return uid !== '' && entry.uid !== '' && uid !== entry.uid
+  }
+
   #put(key: string, entry: Entry<T>): void {
+    if (this.#isAnother(key, entry)) this.#remove(key, null)
     try {
       const old = this.#store.put(key, entry)
       this.#emit(
@@ -237,20 +263,21 @@ export class Informer<T = KubeObject> {
   }
 
   #emit(event: InformerEvent<T>): void {
-    for (const handler of this.#handlers) this.#call(() => handler(event), event.key)
-    if (this.#batchHandlers.size > 0) this.#batch.push(event)
+    // First: a batch handler that is registered by one of the others hears of this event by replay.
+    if (this.#batchHandlers.all.length > 0) this.#batch.push(event)
+    for (const handler of this.#handlers.all) this.#call(handler, event, event.key)
   }
 
   #flush(): void {
     if (this.#batch.length === 0) return
     const events = this.#batch
     this.#batch = []
-    for (const handler of this.#batchHandlers) this.#call(() => handler(events), 'batch')
+    for (const handler of this.#batchHandlers.all) this.#call(handler, events, 'batch')
   }
 
-  #call(handler: () => void, key: string): void {
+  #call<E>(handler: Handler<E>, events: E, key: string): void {
     try {
-      handler()
+      handler(events)
     } catch (error) {
       this.#handlerErrors++
       this.#options.logger?.error(
@@ -266,5 +293,26 @@ export class Informer<T = KubeObject> {
       { resource: this.resource.plural, object: key, err: error },
       'object cannot be read, skipped',
     )
+  }
+}
+
+/**
+ * Handlers of events. Who is told of one is settled before the first is: a handler that registers another meanwhile must not
+ * make it hear of the event by replay and again, and one that ends another must not be outlived by it.
+ */
+class Handlers<E> {
+  all: readonly Handler<E>[] = []
+
+  /** @returns ends it */
+  add(handler: Handler<E>): () => void {
+    let active = true
+    const own: Handler<E> = (events) => {
+      if (active) handler(events)
+    }
+    this.all = [...this.all, own]
+    return () => {
+      active = false
+      this.all = this.all.filter((candidate) => candidate !== own)
+    }
   }
 }

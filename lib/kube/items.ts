@@ -6,6 +6,9 @@
 // JSON.parse by itself; the document without them is the envelope. The scanner does not validate: JSON.parse of the items
 // and of the envelope does.
 
+/** An item, or the document without its items, of more than this is an error: no answer may eat the memory. */
+const maxBytes = 64 << 20
+
 const quote = 0x22
 const backslash = 0x5c
 
@@ -21,6 +24,8 @@ export class ItemSplitter {
   readonly #envelope: Buffer[] = []
   #itemParts: Buffer[] = []
   #keyParts: Buffer[] = []
+  #itemBytes = 0
+  #envelopeBytes = 0
   #depth = 0
   #inString = false
   #escaped = false
@@ -53,8 +58,7 @@ export class ItemSplitter {
         else if (byte === quote) {
           inString = false
           if (this.#inKey) {
-            this.#keyParts.push(chunk.subarray(from, at + 1))
-            this.#envelope.push(chunk.subarray(from, at + 1))
+            this.#keepKey(chunk.subarray(from, at + 1))
             from = at + 1
             this.#endKey()
           }
@@ -97,7 +101,7 @@ export class ItemSplitter {
           }
           depth--
           if (this.#inItems && depth === 2) {
-            this.#itemParts.push(chunk.subarray(from, at + 1))
+            this.#keepItem(chunk.subarray(from, at + 1))
             from = at + 1
             this.#endItem()
           }
@@ -118,9 +122,8 @@ export class ItemSplitter {
     const rest = chunk.subarray(from)
     if (rest.length === 0) return
     if (this.#inKey) {
-      this.#keyParts.push(rest)
-      this.#envelope.push(rest)
-    } else if (this.#inItems && depth > 2) this.#itemParts.push(rest)
+      this.#keepKey(rest)
+    } else if (this.#inItems && depth > 2) this.#keepItem(rest)
     else if (this.#inItems) this.#between(rest)
     else this.#keep(rest)
   }
@@ -136,7 +139,21 @@ export class ItemSplitter {
   }
 
   #keep(bytes: Buffer): void {
-    if (bytes.length > 0) this.#envelope.push(bytes)
+    if (bytes.length === 0) return
+    this.#envelopeBytes += bytes.length
+    if (this.#envelopeBytes > maxBytes) throw new SyntaxError(`more than ${maxBytes} bytes outside the items`)
+    this.#envelope.push(bytes)
+  }
+
+  #keepKey(bytes: Buffer): void {
+    this.#keep(bytes)
+    this.#keyParts.push(bytes)
+  }
+
+  #keepItem(bytes: Buffer): void {
+    this.#itemBytes += bytes.length
+    if (this.#itemBytes > maxBytes) throw new SyntaxError(`an item of more than ${maxBytes} bytes`)
+    this.#itemParts.push(bytes)
   }
 
   /** Only commas and white space may stand between items. */
@@ -156,6 +173,7 @@ export class ItemSplitter {
   #endItem(): void {
     const bytes = this.#itemParts.length === 1 ? this.#itemParts[0] : Buffer.concat(this.#itemParts)
     this.#itemParts = []
+    this.#itemBytes = 0
     this.#onItem(JSON.parse((bytes ?? Buffer.alloc(0)).toString('utf8')))
   }
 }

@@ -2,9 +2,16 @@
 // response arrives (items.ts), so that neither a page nor the list is ever in memory as whole objects.
 //
 // A continue token dies with the snapshot (410, usually after five minutes). Then the list begins again; after
-// `maxRestarts` such failures it is asked for in one piece, which cannot expire.
+// `maxRestarts` such failures it is asked for in one piece, which cannot expire. A page in the middle that the server fails
+// on is asked for again: with many pages and a few failures a list that begins again each time would never end.
+//
+// A page may take as long as it makes progress: big lists over slow links take minutes.
+//
+// An answer that is no list (no resource version, or a kind of another name: what proxies say with status 200) is an error,
+// never an empty list.
 import { Backoff, sleep, type BackoffOptions } from './backoff.ts'
-import { RequestError, isGone } from './errors.ts'
+import { RequestError, isGone, isRetryable } from './errors.ts'
+import { InactivityGuard } from './inactivity.ts'
 import { ItemSplitter } from './items.ts'
 import { collectionPath, queryText } from './paths.ts'
 import type { CallOptions, Requester } from './requester.ts'
@@ -46,9 +53,15 @@ export interface Page<T> {
 }
 
 const acceptMetadataList = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json'
-const listTimeoutMs = 60_000
+/** Silence in the middle of a page that means a dead connection. */
+const inactivityMs = 60_000
+/** Longest time a page may take even when it makes progress; the longest a server keeps a snapshot is shorter. */
+const longestPageMs = 900_000
+/** Failures of one page in the middle before the list is given up. */
+const maxPageFailures = 5
 
 interface ListEnvelope {
+  kind?: string
   items?: KubeObject[] | null
   metadata?: { resourceVersion?: string; continue?: string; remainingItemCount?: number }
 }
@@ -63,21 +76,28 @@ export async function* listPages<T>(
   let restarts = 0
   let restarted = false
   let token = ''
+  let failures = 0
   for (;;) {
     let page: { items: T[]; envelope: ListEnvelope }
     try {
       page = await onePage(requester, resource, options, token, restarts > maxRestarts ? 0 : (options.pageSize ?? 500))
     } catch (error) {
       // Without a token it is the asked-for resourceVersion that is too old: beginning again would not help.
-      if (!isGone(error) || token === '') throw error
+      if (token === '') throw error
+      if (isRetryable(error) && options.retries !== 0 && ++failures < maxPageFailures) {
+        await sleep(backoff.next(), options.signal)
+        continue
+      }
+      if (!isGone(error)) throw error
       restarts++
       restarted = true
       token = ''
       await sleep(backoff.next(), options.signal)
       continue
     }
-    const metadata = page.envelope.metadata ?? {}
+    const { metadata, last } = { metadata: page.envelope.metadata ?? {}, last: token }
     token = metadata.continue ?? ''
+    failures = 0
     yield {
       items: page.items,
       resourceVersion: metadata.resourceVersion ?? '',
@@ -86,6 +106,10 @@ export async function* listPages<T>(
     }
     restarted = false
     if (token === '') return
+    if (token === last) {
+      const path = collectionPath(resource, options.namespace)
+      throw new RequestError('GET', path, 'BADBODY', 'the list does not go on: the same continue token twice', true)
+    }
   }
 }
 
@@ -113,28 +137,34 @@ async function onePage<T>(
     const item = options.project ? options.project(raw) : (raw as unknown as T)
     if (item !== null) items.push(item)
   }
-  await requester.call({
-    method: 'GET',
-    path,
-    idempotent: true,
-    timeoutMs: options.timeoutMs ?? listTimeoutMs,
-    signal: options.signal,
-    retries: options.retries,
-    unlimited: options.unlimited,
-    ...(options.metadataOnly ? { headers: { accept: acceptMetadataList } } : {}),
-    consumer: () => {
-      items = []
-      const current = new ItemSplitter((item) => take(item as KubeObject))
-      splitter = current
-      return (chunk) => {
-        try {
-          current.push(chunk)
-        } catch (error) {
-          throw badList(path, error)
+  const guard = new InactivityGuard(path, inactivityMs, options.signal).start()
+  try {
+    await requester.call({
+      method: 'GET',
+      path,
+      idempotent: true,
+      timeoutMs: options.timeoutMs ?? longestPageMs,
+      signal: guard.signal,
+      retries: options.retries,
+      unlimited: options.unlimited,
+      ...(options.metadataOnly ? { headers: { accept: acceptMetadataList } } : {}),
+      consumer: () => {
+        items = []
+        const current = new ItemSplitter((item) => take(item as KubeObject))
+        splitter = current
+        return (chunk) => {
+          guard.alive()
+          try {
+            current.push(chunk)
+          } catch (error) {
+            throw badList(path, error)
+          }
         }
-      }
-    },
-  })
+      },
+    })
+  } finally {
+    guard.close()
+  }
   const envelope = finish(path, splitter)
   // Members whose name is written with escapes stay in the envelope.
   for (const raw of envelope.items ?? []) take(raw)
@@ -142,11 +172,18 @@ async function onePage<T>(
 }
 
 function finish(path: string, splitter: ItemSplitter | null): ListEnvelope {
+  let envelope: ListEnvelope
   try {
-    return splitter?.finish() ?? {}
+    envelope = (splitter?.finish() ?? {})
   } catch (error) {
     throw badList(path, error)
   }
+  const { kind, metadata } = envelope
+  if (!metadata?.resourceVersion || (kind !== undefined && !kind.endsWith('List'))) {
+    const what = `kind '${kind ?? ''}', metadata ${JSON.stringify(metadata ?? null).slice(0, 100)}`
+    throw new RequestError('GET', path, 'BADBODY', `the answer is no list: ${what}`, true)
+  }
+  return envelope
 }
 
 /** Only the scanner's and parser's errors are the body's; what a projection throws is the caller's. */

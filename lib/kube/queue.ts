@@ -4,9 +4,11 @@
 // - A key being processed is never processed a second time beside; added meanwhile, it is processed again afterwards.
 // - A key whose processing fails comes back after 5 ms, 10 ms, 20 ms, ... up to `maxDelayMs`; success forgets the count.
 //
+// Workers let the event loop turn after a few milliseconds, so that 100,000 keys of quick work do not hold it.
+//
 // It keeps no payload: `process` reads the current state of the key by itself.
 import { longLivedAbort } from './abort.ts'
-import { exponential } from './backoff.ts'
+import { exponential, longestTimerMs } from './backoff.ts'
 
 export interface WorkQueueOptions<K> {
   /** Bring the key's state in order. A returned number asks to be called again after that many milliseconds. */
@@ -33,6 +35,9 @@ export interface WorkQueueHealth {
   readonly errors: number
 }
 
+/** Work on keys before the event loop may turn. */
+const sliceMs = 5
+
 interface Delay {
   readonly at: number
   readonly timer: NodeJS.Timeout
@@ -53,6 +58,9 @@ export class WorkQueue<K = string> {
   readonly #failures = new Map<K, number>()
   #idleWaiters: (() => void)[] = []
   #started = false
+  /** When the work of this turn of the event loop has been enough; null before the first of a turn. */
+  #sliceEnd: number | null = null
+  #turn: NodeJS.Immediate | null = null
   #processed = 0
   #errors = 0
 
@@ -81,8 +89,13 @@ export class WorkQueue<K = string> {
     this.#pump()
   }
 
-  /** Process the key after `ms` milliseconds; the earliest of several such calls counts. */
+  /**
+   * Process the key after `ms` milliseconds (24 days at most); the earliest of several such calls counts.
+   *
+   * @throws RangeError when `ms` is no number
+   */
   addAfter(key: K, ms: number): void {
+    if (Number.isNaN(ms)) throw new RangeError(`work queue: delay of key ${String(key)} is NaN, expected milliseconds`)
     if (ms <= 0) this.add(key)
     else this.#delay(this.#delays, key, ms)
   }
@@ -119,6 +132,7 @@ export class WorkQueue<K = string> {
   /** Take no more keys, tell running work by its signal, and wait for it to end. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the work queue was stopped'))
+    if (this.#turn) clearImmediate(this.#turn)
     for (const delays of [this.#delays, this.#retries]) {
       for (const { timer } of delays.values()) clearTimeout(timer)
       delays.clear()
@@ -128,7 +142,7 @@ export class WorkQueue<K = string> {
 
   #pump(): void {
     while (this.#started && !this.#stopping.signal.aborted && this.#inFlight.size < this.#concurrency) {
-      if (this.#head === this.#ready.length) return
+      if (this.#head === this.#ready.length || this.#tired()) return
       const key = this.#ready[this.#head++] as K
       if (this.#head * 2 >= this.#ready.length) {
         this.#ready = this.#ready.slice(this.#head)
@@ -138,6 +152,17 @@ export class WorkQueue<K = string> {
       this.#inFlight.add(key)
       void this.#work(key)
     }
+  }
+
+  /** Whether the event loop has to turn before the next key; the pump goes on by itself then. */
+  #tired(): boolean {
+    if (this.#sliceEnd !== null) return performance.now() >= this.#sliceEnd
+    this.#sliceEnd = performance.now() + sliceMs
+    this.#turn = setImmediate(() => {
+      this.#sliceEnd = null
+      this.#pump()
+    })
+    return false
   }
 
   async #work(key: K): Promise<void> {
@@ -171,8 +196,9 @@ export class WorkQueue<K = string> {
     this.#options.onError?.(error, key, failures, delay)
   }
 
-  #delay(delays: Map<K, Delay>, key: K, ms: number): void {
+  #delay(delays: Map<K, Delay>, key: K, wanted: number): void {
     if (this.#stopping.signal.aborted) return
+    const ms = Math.min(wanted, longestTimerMs)
     const at = performance.now() + ms
     const pending = delays.get(key)
     if (pending && pending.at <= at) return

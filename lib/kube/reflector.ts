@@ -2,17 +2,28 @@
 //
 //   list (paged snapshot) ── replace ──► watch from its version ──► ends ──► watch from the last version seen
 //     ▲                                     │
-//     └── 410, or a line that cannot be read┘      any other error: back off, then watch again from the last version seen
+//     └── the view is in doubt              any other error: back off, then watch again from the last version seen
 //
 // The last version seen is that of the newest event or bookmark, so that a quiet or heavily filtered watch resumes without
-// a list. Every failure waits with exponential back-off and jitter; the loop ends only by its signal. Long-lived watches
-// are spread by a random server-side time-out, as client-go does.
+// a list; it never moves back. In doubt is a view
+// - whose version the server has forgotten (410) or, as a list of one object shows after a 504, has not reached: another
+//   server, or one restored from a backup;
+// - of which a line could not be read;
+// - whose watch the server refuses, or ends at once, three times in a row for another reason than overload;
+// - of which accepted watches have shown nothing, no event and no bookmark, for twice the time that is taken for a dead
+//   connection: the server may be waiting for a version that never comes.
+//
+// Every failure, and every end within a second, waits with exponential back-off and jitter; progress makes it short again.
+// The loop ends only by its signal. Long-lived watches are spread by a random server-side time-out, as client-go does.
+//
+// Not noticed: a server with another history that has come past the last version seen before we ask it.
 import type { Logger } from '../telemetry/log.ts'
 import { Backoff, jittered, sleep, type BackoffOptions } from './backoff.ts'
 import type { KubeClient } from './client.ts'
 import { ApiError, RequestError, errorText, isGone } from './errors.ts'
 import type { Selection } from './list.ts'
-import type { KubeObject, ResourceType } from './types.ts'
+import { objectKey, type KubeObject, type ResourceType } from './types.ts'
+import { isOlder } from './versions.ts'
 import type { WatchEventType } from './watch.ts'
 
 export interface ReflectorOptions extends Selection {
@@ -32,6 +43,7 @@ export interface ReflectorOptions extends Selection {
   readonly logger?: Logger | undefined
 }
 
+/** What it throws about one object is counted and logged, and costs that object only. */
 export interface ReflectorSink<I> {
   /** What to keep of a listed object; null leaves it out. */
   project(raw: KubeObject): I | null
@@ -49,30 +61,54 @@ export interface ReflectorHealth {
   /** Last sign of life of the server: event, bookmark, accepted watch or list. */
   readonly lastContact: number | null
   readonly lists: number
-  /** Lists after the first: 410s and unreadable lines. */
+  /** Lists after the first: views in doubt. */
   readonly relists: number
   readonly watches: number
   readonly events: number
   readonly bookmarks: number
   readonly errors: number
   readonly unreadableLines: number
+  /** Objects without a name or that the sink failed on, and events of unknown types. */
+  readonly skipped: number
+  /** Lists of an older version than was seen before: the server was replaced or restored. */
+  readonly rewinds: number
   readonly lastError: string | null
   readonly resourceVersion: string | null
 }
 
-/** A watch shorter than this without any event counts as a failure, so that a server that hangs up cannot make us spin. */
+/** Moments of one watch, null before they came; milliseconds of performance.now(). */
+interface WatchLife {
+  /** Accepted by the server. */
+  openedAt: number | null
+  /** Last event or bookmark. */
+  progressAt: number | null
+}
+
+/** A watch shorter than this waits before the next, so that a server that hangs up cannot make us spin. */
 const shortWatchMs = 1000
+/** A watch that lived this long was no failure, whatever ended it. */
+const steadyWatchMs = 30_000
 const maxRefusals = 3
+/** A server that asks for more patience does not get it. */
+const longestWaitMs = 120_000
 
 export class Reflector<I> {
   readonly #client: KubeClient
   readonly #options: ReflectorOptions
   readonly #sink: ReflectorSink<I>
   readonly #backoff: Backoff
+  readonly #inactivityMs: number
   #resourceVersion: string | null = null
+  /** The newest version ever seen. */
+  #newest = ''
   #unreadableLogged = false
-  /** Watches refused in a row, other than for overload. */
+  /** Watches in a row that were refused, other than for overload, or ended at once. */
   #refusals = 0
+  /** How long accepted watches have shown nothing, milliseconds. */
+  #silentMs = 0
+  /** The server may not know our version yet: ask before the next watch. */
+  #ahead = false
+  #cacheExpired = false
   #health = {
     lastSync: null as number | null,
     lastEvent: null as number | null,
@@ -84,6 +120,8 @@ export class Reflector<I> {
     bookmarks: 0,
     errors: 0,
     unreadableLines: 0,
+    skipped: 0,
+    rewinds: 0,
     lastError: null as string | null,
   }
 
@@ -92,6 +130,7 @@ export class Reflector<I> {
     this.#options = options
     this.#sink = sink
     this.#backoff = new Backoff({ baseMs: 400, maxMs: 30_000, ...options.backoff })
+    this.#inactivityMs = options.inactivityMs ?? 120_000
   }
 
   health(): ReflectorHealth {
@@ -103,6 +142,7 @@ export class Reflector<I> {
     while (!signal.aborted) {
       let delay: number
       try {
+        if (this.#ahead) await this.#compareHistory(signal)
         if (this.#resourceVersion === null) await this.#list(signal)
         if (await this.#watch(this.#resourceVersion ?? '', signal)) continue
         delay = this.#backoff.next()
@@ -115,85 +155,120 @@ export class Reflector<I> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { resource, namespace, labelSelector, fieldSelector, metadataOnly, pageSize } = this.#options
+    const fromCache = this.#options.fromCache && this.#health.lists === 0 && !this.#cacheExpired
     if (this.#health.lists > 0) this.#health.relists++
     let items: I[] = []
     let resourceVersion = ''
-    const pages = this.#client.listPages<I>(resource, {
-      namespace,
-      labelSelector,
-      fieldSelector,
-      metadataOnly,
-      pageSize,
-      resourceVersion: this.#options.fromCache && this.#health.lists === 0 ? '0' : undefined,
+    const pages = this.#client.listPages<I>(this.#options.resource, {
+      ...this.#selection(),
+      pageSize: this.#options.pageSize,
+      resourceVersion: fromCache ? '0' : undefined,
       signal,
-      project: (raw) => this.#sink.project(raw),
+      project: (raw) => this.#project(raw),
     })
-    for await (const page of pages) {
-      if (page.restarted) items = []
-      for (const item of page.items) items.push(item)
-      resourceVersion = page.resourceVersion
-      this.#health.lastContact = Date.now()
+    try {
+      for await (const page of pages) {
+        if (page.restarted) items = []
+        for (const item of page.items) items.push(item)
+        // Should a server not keep its snapshot over the pages, a watch from the first one's version makes up for it.
+        if (page.restarted || resourceVersion === '') resourceVersion = page.resourceVersion
+        this.#health.lastContact = Date.now()
+      }
+    } catch (error) {
+      this.#cacheExpired ||= isGone(error)
+      throw error
     }
     this.#health.lists++
+    if (isOlder(resourceVersion, this.#newest)) this.#rewound(resourceVersion)
+    this.#newest = resourceVersion
     await this.#sink.replace(items, resourceVersion, signal)
     this.#health.lastSync = Date.now()
     this.#resourceVersion = resourceVersion
+    this.#silentMs = 0
+  }
+
+  #rewound(resourceVersion: string): void {
+    this.#health.rewinds++
+    const fields = { resource: this.#options.resource.plural, resourceVersion, before: this.#newest }
+    this.#options.logger?.warn(fields, 'the API server has gone back in time: restored or replaced')
   }
 
   /** One watch. False when it ended so soon that the next must wait. */
   async #watch(resourceVersion: string, signal: AbortSignal): Promise<boolean> {
-    const { resource, namespace, labelSelector, fieldSelector, metadataOnly } = this.#options
-    const started = performance.now()
-    let received = 0
-    this.#health.watches++
+    const health = this.#health
+    const life: WatchLife = { openedAt: null, progressAt: null }
+    const progress = (version: string | undefined): void => {
+      life.progressAt = performance.now()
+      this.#refusals = 0
+      if (version === undefined || isOlder(version, this.#newest)) return
+      this.#resourceVersion = version
+      this.#newest = version
+    }
+    health.watches++
     const options = {
-      namespace,
-      labelSelector,
-      fieldSelector,
-      metadataOnly,
+      ...this.#selection(),
       resourceVersion,
       timeoutSeconds: jittered(this.#options.watchSeconds ?? 300, 1),
-      inactivityMs: this.#options.inactivityMs ?? 120_000,
+      inactivityMs: this.#inactivityMs,
       signal,
     }
-    await this.#client.watch(resource, options, {
-      onOpen: () => {
-        this.#health.lastContact = Date.now()
-      },
-      onEvent: (type, object) => {
-        received++
-        this.#health.events++
-        this.#sink.apply(type, object)
-        this.#resourceVersion = object.metadata.resourceVersion ?? this.#resourceVersion
-      },
-      onBookmark: (version) => {
-        received++
-        this.#health.bookmarks++
-        this.#resourceVersion = version
-      },
-      onBatchEnd: () => {
-        this.#health.lastContact = Date.now()
-        if (received > 0) {
-          this.#refusals = 0
-          this.#health.lastEvent = this.#health.lastContact
-        }
-        this.#sink.flush()
-      },
-    })
-    return received > 0 || performance.now() - started >= shortWatchMs
+    try {
+      await this.#client.watch(this.#options.resource, options, {
+        onOpen: () => {
+          life.openedAt = performance.now()
+          health.lastContact = Date.now()
+        },
+        onEvent: (type, object) => {
+          health.events++
+          this.#apply(type, object)
+          progress(object.metadata.resourceVersion)
+        },
+        onUnknown: (type) => this.#skip(`event of type ${type}`, null),
+        onBookmark: (version) => {
+          health.bookmarks++
+          progress(version)
+        },
+        onBatchEnd: () => {
+          health.lastContact = Date.now()
+          if (life.progressAt !== null) health.lastEvent = health.lastContact
+          this.#sink.flush()
+        },
+      })
+    } finally {
+      this.#account(life)
+    }
+    if (life.openedAt !== null && performance.now() - life.openedAt >= shortWatchMs) return true
+    if (life.progressAt === null) this.#refused()
+    return false
   }
 
-  /**
-   * Whether the server keeps refusing the watch for another reason than overload: it may be the resource version that it
-   * cannot serve (one of the future, after a restore from backup, answers 504 for ever). A list finds out.
-   */
-  #refusedForGood(error: unknown): boolean {
-    if (this.#resourceVersion === null || !(error instanceof ApiError)) return false
-    if (error.status === 429 || error.status === 503) return false
-    if (++this.#refusals < maxRefusals) return false
+  /** What a watch that has ended says about the next. */
+  #account({ openedAt, progressAt }: WatchLife): void {
+    if (openedAt === null) return
+    const time = performance.now()
+    if (progressAt !== null || time - openedAt >= steadyWatchMs) this.#backoff.reset()
+    this.#silentMs = progressAt === null ? this.#silentMs + time - openedAt : time - progressAt
+    if (this.#silentMs < 2 * this.#inactivityMs) return
+    this.#silentMs = 0
+    this.#resourceVersion = null
+  }
+
+  #refused(): void {
+    if (++this.#refusals < maxRefusals) return
     this.#refusals = 0
-    return true
+    this.#resourceVersion = null
+  }
+
+  /** Ask for one object, and with it for the server's version: when it is older than ours, our view is of another history. */
+  async #compareHistory(signal: AbortSignal): Promise<void> {
+    const options = { ...this.#selection(), pageSize: 1, project: () => null, signal }
+    for await (const page of this.#client.listPages(this.#options.resource, options)) {
+      if (this.#resourceVersion !== null && isOlder(page.resourceVersion, this.#resourceVersion)) {
+        this.#resourceVersion = null
+      }
+      break
+    }
+    this.#ahead = false
   }
 
   /** Count and log a failure, decide whether to list afresh. @returns the delay, milliseconds */
@@ -203,10 +278,14 @@ export class Reflector<I> {
     health.lastError = errorText(error)
     let delay = this.#backoff.next()
     const unreadable = error instanceof RequestError && error.code === 'BADLINE'
-    if (isGone(error) || unreadable || this.#refusedForGood(error)) this.#resourceVersion = null
+    if (isGone(error) || unreadable) this.#resourceVersion = null
+    if (error instanceof ApiError && this.#resourceVersion !== null) {
+      if (error.status !== 429 && error.status !== 503) this.#refused()
+      this.#ahead = error.status === 504
+    }
     if (unreadable) health.unreadableLines++
     if (error instanceof ApiError && error.retryAfterSeconds !== null) {
-      delay = Math.max(delay, jittered(error.retryAfterSeconds * 1000, 0.2))
+      delay = Math.min(longestWaitMs, Math.max(delay, jittered(error.retryAfterSeconds * 1000, 0.2)))
     }
     const { logger, resource } = this.#options
     const fields = {
@@ -220,5 +299,34 @@ export class Reflector<I> {
     if (quiet) logger?.debug(fields, 'watch interrupted')
     else logger?.warn(fields, 'list or watch failed, trying again')
     return delay
+  }
+
+  #selection(): Selection {
+    const { namespace, labelSelector, fieldSelector, metadataOnly } = this.#options
+    return { namespace, labelSelector, fieldSelector, metadataOnly }
+  }
+
+  #project(raw: KubeObject): I | null {
+    try {
+      if (typeof raw.metadata?.name !== 'string') throw new TypeError('a listed object has no metadata.name')
+      return this.#sink.project(raw)
+    } catch (error) {
+      this.#skip(objectKey(raw.metadata ?? {}), error)
+      return null
+    }
+  }
+
+  #apply(type: WatchEventType, raw: KubeObject): void {
+    try {
+      this.#sink.apply(type, raw)
+    } catch (error) {
+      this.#skip(objectKey(raw.metadata), error)
+    }
+  }
+
+  #skip(object: string, error: unknown): void {
+    this.#health.skipped++
+    const fields = { resource: this.#options.resource.plural, object, ...(error === null ? {} : { err: error }) }
+    this.#options.logger?.error(fields, 'skipped')
   }
 }

@@ -25,15 +25,23 @@ export interface Store<T> {
 /** What is kept of an object. */
 export interface Entry<T> {
   readonly resourceVersion: string
+  /** Which incarnation of the name it is; '' when the server did not say. */
+  readonly uid: string
   readonly value: T
 }
 
 /** One index: value → key, or → keys when there are several. */
 type IndexMap = Map<string, string | Set<string>>
 
+interface Index<T> {
+  readonly name: string
+  readonly of: IndexFunction<T>
+  readonly map: IndexMap
+}
+
 export class MutableStore<T> implements Store<T> {
   readonly #entries = new Map<string, Entry<T>>()
-  readonly #indexes: readonly { readonly name: string; readonly of: IndexFunction<T>; readonly map: IndexMap }[]
+  readonly #indexes: readonly Index<T>[]
 
   constructor(indexes: Readonly<Record<string, IndexFunction<T>>> = {}) {
     this.#indexes = Object.entries(indexes).map(([name, of]) => ({ name, of, map: new Map() }))
@@ -87,7 +95,7 @@ export class MutableStore<T> implements Store<T> {
   }
 
   /**
-   * Store an object under a key. When an index function throws, nothing has changed.
+   * Store an object under a key. When an index function throws on it, nothing has changed.
    *
    * @returns the entry it replaces
    */
@@ -95,7 +103,7 @@ export class MutableStore<T> implements Store<T> {
     const old = this.#entries.get(key)
     const changes = this.#indexes.map((index) => ({
       map: index.map,
-      before: old === undefined ? [] : index.of(old.value, key),
+      before: old === undefined ? [] : valuesOf(index, old.value, key),
       after: index.of(entry.value, key),
     }))
     this.#entries.set(key, entry)
@@ -110,7 +118,7 @@ export class MutableStore<T> implements Store<T> {
   remove(key: string): Entry<T> | undefined {
     const old = this.#entries.get(key)
     if (old === undefined) return undefined
-    const changes = this.#indexes.map((index) => ({ map: index.map, values: index.of(old.value, key) }))
+    const changes = this.#indexes.map((index) => ({ map: index.map, values: valuesOf(index, old.value, key) }))
     this.#entries.delete(key)
     for (const { map, values } of changes) for (const value of values) removeKey(map, value, key)
     return old
@@ -123,6 +131,19 @@ export class MutableStore<T> implements Store<T> {
       throw new RangeError(`no index '${name}' in this store, it has: ${known || 'none'}`)
     }
     return index.map
+  }
+}
+
+/** Where an index has an object that is in the store. */
+function valuesOf<T>(index: Index<T>, object: T, key: string): readonly string[] {
+  try {
+    return index.of(object, key)
+  } catch (error) {
+    // It did not throw when the object was stored: somebody has modified it since. It has to be found nevertheless.
+    if (!(error instanceof Error)) throw error
+    return [...index.map]
+      .filter(([, keys]) => (typeof keys === 'string' ? keys === key : keys.has(key)))
+      .map(([v]) => v)
   }
 }
 

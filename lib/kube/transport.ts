@@ -15,8 +15,9 @@ const keepAliveMs = 15_000
  * parsing.
  */
 const sliceMs = 4
-/** An error body is read up to this size. */
+/** An error body is read up to this size; a good one that is bigger and has no taker is an error. */
 const errorBodyBytes = 1 << 20
+const bodyBytes = 256 << 20
 
 export interface Exchange {
   readonly method: string
@@ -45,6 +46,8 @@ export class Transport {
   readonly #source: ConnectionSource
   readonly #userAgent: string
   #agent: { tlsId: string; agent: HttpAgent } | null = null
+  /** Running requests, whatever agent they go through. */
+  readonly #running = new Set<ClientRequest>()
   #closed = false
 
   constructor(source: ConnectionSource, userAgent: string) {
@@ -70,6 +73,9 @@ export class Transport {
     this.#closed = true
     this.#agent?.agent.destroy()
     this.#agent = null
+    for (const request of this.#running) {
+      request.destroy(Object.assign(new Error('the client was closed'), { code: 'CLOSED' }))
+    }
   }
 
   async #once(exchange: Exchange): Promise<Answer> {
@@ -90,7 +96,8 @@ export class Transport {
   #agentFor(connection: Connection): HttpAgent {
     if (connection.proxyAgent) return connection.proxyAgent
     if (this.#agent?.tlsId === connection.tlsId) return this.#agent.agent
-    // Running exchanges keep their sockets: an agent without users is collected once those end.
+    // Running exchanges keep their sockets until they end; idle ones go with the old credentials.
+    if (this.#agent) retire(this.#agent.agent)
     const options = { keepAlive: true, keepAliveMsecs: keepAliveMs, timeout: idleMs, maxFreeSockets: 32 }
     const secure = connection.server.protocol === 'https:'
     const agent = secure ? new HttpsAgent({ ...options, ...connection.tls }) : new HttpAgent(options)
@@ -123,7 +130,17 @@ export class Transport {
     return new Promise((resolve, reject) => {
       let connected = false
       let settled = false
-      const request: ClientRequest = server.protocol === 'https:' ? httpsRequest(options) : httpRequest(options)
+      let request: ClientRequest
+      try {
+        request = server.protocol === 'https:' ? httpsRequest(options) : httpRequest(options)
+      } catch (error) {
+        // A certificate that does not fit its key, for instance while both files are being replaced.
+        const text = error instanceof Error ? error.message : String(error)
+        reject(new RequestError(method, path, 'CREDENTIALS', `no connection can be made: ${text}`, false, error))
+        return
+      }
+      this.#running.add(request)
+      request.on('close', () => this.#running.delete(request))
       const settle = (finish: () => void): void => {
         if (settled) return
         settled = true
@@ -180,7 +197,8 @@ export class Transport {
             return
           }
           size += chunk.length
-          if (good || size <= errorBodyBytes) chunks.push(chunk)
+          if (size <= (good ? bodyBytes : errorBodyBytes)) chunks.push(chunk)
+          else if (good) fail(new RequestError(method, path, 'BADBODY', `more than ${bodyBytes} bytes`, true))
         })
         response.on('end', () => {
           settle(() => resolve({ status, headers: response.headers, body: Buffer.concat(chunks) }))
@@ -190,4 +208,10 @@ export class Transport {
       request.end(exchange.body)
     })
   }
+}
+
+/** Close an agent's idle connections, and let those in use be their last. */
+function retire(agent: HttpAgent): void {
+  agent.maxFreeSockets = 0
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
 }

@@ -1,10 +1,11 @@
 // One watch connection: events as JSON lines, bookmarks asked for, detection of a connection that is dead or silent. It
 // ends when the server's time is over, with an error otherwise; reflector.ts decides how to go on.
 import { RequestError, ApiError } from './errors.ts'
+import { InactivityGuard } from './inactivity.ts'
 import { LineSplitter } from './lines.ts'
 import type { Selection } from './list.ts'
 import { collectionPath, queryText } from './paths.ts'
-import { linkSignals, type Requester } from './requester.ts'
+import type { Requester } from './requester.ts'
 import type { KubeObject, ResourceType, Status } from './types.ts'
 
 export interface WatchOptions extends Selection {
@@ -28,6 +29,8 @@ export interface WatchSink {
   /** The server has accepted the watch. */
   onOpen?(): void
   onEvent(type: WatchEventType, object: KubeObject): void
+  /** An event of a type this library does not know; left out. */
+  onUnknown?(type: string): void
   /** Nothing older than this version is still to come. */
   onBookmark?(resourceVersion: string): void
   /** All events that arrived together have been given. */
@@ -58,19 +61,7 @@ export async function watchStream(
       labelSelector: options.labelSelector,
       fieldSelector: options.fieldSelector,
     })
-  const stalled = new AbortController()
-  let lastByte = performance.now()
-  let timer: NodeJS.Timeout | null = null
-  const check = (): void => {
-    const idle = performance.now() - lastByte
-    if (idle >= options.inactivityMs) {
-      const text = `nothing received for ${Math.round(idle)} ms, taken for dead`
-      stalled.abort(new RequestError('GET', path, 'STALLED', text, false))
-      return
-    }
-    timer = setTimeout(check, options.inactivityMs - idle + 1)
-  }
-  const { signal, release } = linkSignals(options.signal, stalled.signal)
+  const guard = new InactivityGuard(path, options.inactivityMs, options.signal)
   try {
     await requester.call({
       method: 'GET',
@@ -79,17 +70,16 @@ export async function watchStream(
       streaming: true,
       retries: 0,
       timeoutMs: options.connectTimeoutMs ?? 30_000,
-      signal,
+      signal: guard.signal,
       ...(options.metadataOnly ? { headers: { accept: acceptMetadata } } : {}),
       onHead: () => {
-        lastByte = performance.now()
-        timer = setTimeout(check, options.inactivityMs)
+        guard.start()
         sink.onOpen?.()
       },
       consumer: () => {
         const lines = new LineSplitter((line) => dispatch(path, line, sink))
         return (chunk) => {
-          lastByte = performance.now()
+          guard.alive()
           try {
             lines.push(chunk)
           } catch (error) {
@@ -102,8 +92,7 @@ export async function watchStream(
       },
     })
   } finally {
-    if (timer) clearTimeout(timer)
-    release()
+    guard.close()
   }
 }
 
@@ -131,8 +120,11 @@ function dispatch(path: string, line: Buffer, sink: WatchSink): void {
       throw new ApiError('GET', path, status.code ?? 500, status, '', null)
     }
     case undefined:
-    default:
       throw badLine(path, line)
+    default:
+      // A later API may have more types, as bookmarks once were.
+      if (typeof type !== 'string') throw badLine(path, line)
+      sink.onUnknown?.(type)
   }
 }
 

@@ -257,7 +257,7 @@ test('a server that hangs up or fails is not hammered, and never given up', asyn
   )
 })
 
-test('a version the server never serves is given up for a new list; overload is not', async () => {
+test('a server that is behind our version is listed anew; one that is overloaded is not', async () => {
   const watch = new WatchScript()
   const future = status(504, 'Timeout', 'Too large resource version')
   const busy = status(503, 'ServiceUnavailable', 'busy')
@@ -265,13 +265,16 @@ test('a version the server never serves is given up for a new list; overload is 
     (server) =>
       server
         .on(`LIST ${path}`, list([], '1000'), list([], '5'))
-        .on(`WATCH ${path}`, busy, busy, busy, busy, future, future, future, watch.answer),
+        .on(`WATCH ${path}`, busy, busy, busy, busy, future, watch.answer),
     async ({ server, informer }) => {
       await watch.opened()
       assert.equal(
         server.requests(`WATCH ${path}`).map((seen) => seen.query.get('resourceVersion')),
-        [...Array<string>(7).fill('1000'), '5'],
+        [...Array<string>(5).fill('1000'), '5'],
       )
+      const probe = server.requests(`LIST ${path}`)[1]?.query
+      assert.equal([probe?.get('limit'), probe?.get('resourceVersion')], ['1', null])
+      assert.is(informer.health().rewinds, 1)
       assert.is(informer.health().relists, 1)
     },
   )

@@ -141,4 +141,31 @@ test('a bad concurrency is refused', () => {
   assert.throws(() => new WorkQueue({ concurrency: 0, process: () => undefined }), /concurrency is 0/)
 })
 
+test('quick work on many keys lets the event loop turn', async () => {
+  let turns = 0
+  let counting = true
+  const count = (): void => {
+    turns++
+    if (counting) setImmediate(count)
+  }
+  let before = -1
+  const queue = new WorkQueue<number>({
+    process: () => {
+      if (before < 0) before = turns
+      const end = performance.now() + 1
+      while (performance.now() < end);
+    },
+  })
+  for (let key = 0; key < 60; key++) queue.add(key)
+  setImmediate(count)
+  queue.start()
+  await queue.idle()
+  counting = false
+  assert.is(queue.health().processed, 60)
+  // 60 ms of work, 5 ms at a time.
+  assert.ok(turns - before >= 6, `${turns - before} turns`)
+  assert.throws(() => queue.addAfter(1, Number.NaN), /NaN/)
+  await queue.stop()
+})
+
 test.run()

@@ -32,7 +32,7 @@ test('indexes agree with a scan after any operations', () => {
       for (const step of operations) {
         const before = model.get(step.key)
         if (step.kind === 'put') {
-          const old = store.put(step.key, { resourceVersion: '1', value: step.thing })
+          const old = store.put(step.key, { resourceVersion: '1', uid: '', value: step.thing })
           assert.is(old?.value, before)
           model.set(step.key, step.thing)
         } else {
@@ -61,8 +61,8 @@ test('indexes agree with a scan after any operations', () => {
 
 test('an index function that throws leaves everything as it was', () => {
   const store = new MutableStore<number>({ parity: (value) => (value < 0 ? fail() : [String(value % 2)]) })
-  store.put('k', { resourceVersion: '1', value: 1 })
-  assert.throws(() => store.put('k', { resourceVersion: '2', value: -1 }), /negative/)
+  store.put('k', { resourceVersion: '1', uid: '', value: 1 })
+  assert.throws(() => store.put('k', { resourceVersion: '2', uid: '', value: -1 }), /negative/)
   assert.is(store.get('k'), 1)
   assert.equal(store.keysByIndex('parity', '1'), ['k'])
 })
