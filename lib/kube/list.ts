@@ -174,7 +174,7 @@ async function onePage<T>(
 function finish(path: string, splitter: ItemSplitter | null): ListEnvelope {
   let envelope: ListEnvelope
   try {
-    envelope = (splitter?.finish() ?? {})
+    envelope = splitter?.finish() ?? {}
   } catch (error) {
     throw badList(path, error)
   }
