@@ -181,6 +181,7 @@ export class Cluster {
     this.#nodes.push(node)
     this.#nodes.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
     await node.start()
+    await this.controlPlane.nodeAdded?.(host)
     return node
   }
 

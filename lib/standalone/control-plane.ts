@@ -7,6 +7,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { type ApiServer, startApiServer } from './apiserver/index.ts'
 import { Controllers } from './controllers/index.ts'
 import { apiSocketName } from './launcher.ts'
+import type { FabricHost } from './nodes/fabric.ts'
 import { Scheduler } from './nodes/scheduler.ts'
 import { crdDirectory } from './project.ts'
 
@@ -32,6 +33,10 @@ export interface ControlPlane {
   readonly token: string | null
   /** Begin with what works through the API. `client` is an administrator's and stays the caller's to close, after stop(). */
   start(client: KubeClient): Promise<void>
+  /** Told of each node once its kubelet has registered it: what else runs on nodes is a control plane's own, such as kube-proxy. */
+  nodeAdded?(host: FabricHost): Promise<void>
+  /** Told before a node's namespace is removed. */
+  nodeRemoved?(name: string): Promise<void>
   /** Ends what start() began. The API is served until {@link close}, for kubelets to say goodbye. */
   stop(): Promise<void>
   close(): Promise<void>

@@ -26,16 +26,29 @@ export type ProbeResult =
 /** Milliseconds after which a connection, its greeting or an echo counts as failed; a SYN is repeated after 1 s. */
 const defaultTimeoutMs = 2500
 
-/** Connect from a namespace and hear the greeting; then one echo request, which finds neighbours resolved. Never throws. */
-export async function probe(
+/**
+ * Connect from a namespace and hear the greeting.
+ *
+ * @throws NetlinkError or Error when there is no connection, or no greeting, in time
+ */
+export async function greet(
   namespace: NetworkNamespace,
   { address, port }: ProbeTarget,
   timeoutMs = defaultTimeoutMs,
+): Promise<Greeting> {
+  const fd = await connectTcp(namespace, address, port, { timeout: timeoutMs })
+  return await readGreeting(new Socket({ fd, allowHalfOpen: false }), timeoutMs)
+}
+
+/** {@link greet}; then one echo request, which finds neighbours resolved. Never throws. */
+export async function probe(
+  namespace: NetworkNamespace,
+  target: ProbeTarget,
+  timeoutMs = defaultTimeoutMs,
 ): Promise<ProbeResult> {
   try {
-    const fd = await connectTcp(namespace, address, port, { timeout: timeoutMs })
-    const greeting = await readGreeting(new Socket({ fd, allowHalfOpen: false }), timeoutMs)
-    return { greeting, roundTripMs: await ping(namespace, parseAddress(address), timeoutMs), error: null }
+    const greeting = await greet(namespace, target, timeoutMs)
+    return { greeting, roundTripMs: await ping(namespace, parseAddress(target.address), timeoutMs), error: null }
   } catch (error) {
     return { greeting: null, roundTripMs: null, error: error instanceof Error ? error.message : String(error) }
   }

@@ -13,11 +13,17 @@ import {
   overlayEnvironment,
 } from '../../lib/standalone/index.ts'
 import { silentLogger } from '../../lib/telemetry/log.ts'
+import { chosenControlPlane } from '../support/control-plane.ts'
 import { requireSandbox } from '../support/sandbox.ts'
 
 requireSandbox()
 const pods = 6
-const cluster = await Cluster.start({ nodes: 3, environment: overlayEnvironment, log: silentLogger() })
+const cluster = await Cluster.start({
+  ...chosenControlPlane(),
+  nodes: 3,
+  environment: overlayEnvironment,
+  log: silentLogger(),
+})
 let outside: EchoServer
 let endpoints: Endpoints
 test.after(() => cluster.stop())

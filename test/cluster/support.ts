@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { ANNOTATION_IP_FAMILY, PODS, type IPFamily, type Pod } from '../../lib/api/index.ts'
 import { Cluster, createOverlay, overlayEnvironment, probeFrom, echoPort } from '../../lib/standalone/index.ts'
 import { silentLogger } from '../../lib/telemetry/log.ts'
+import { chosenControlPlane } from '../support/control-plane.ts'
 import { eventually } from '../support/eventually.ts'
 import { present } from '../support/present.ts'
 import { requireSandbox } from '../support/sandbox.ts'
@@ -15,6 +16,7 @@ const daemonFlags = ['--patch-calico-pod-ips-annotation=false']
 export async function startCluster(nodes: number, overlay = true): Promise<Cluster> {
   requireSandbox()
   const cluster = await Cluster.start({
+    ...chosenControlPlane(),
     nodes,
     environment: overlayEnvironment,
     daemonFlags,
