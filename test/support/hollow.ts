@@ -8,18 +8,29 @@ interface Condition {
   readonly type: string
   readonly status: string
 }
+interface Container {
+  readonly name: string
+  readonly image?: string
+}
+export interface HollowOptions {
+  /** Whether a pod shall be ready; asked at each change of it and by {@link HollowKubelet.look}. Default: always. */
+  readonly ready?: (pod: KubeObject) => boolean
+  /** Where a pod goes that is not bound; null leaves it pending. Default: `hollow`, which needs no Node. */
+  readonly place?: (pod: KubeObject) => string | null
+}
 
 export class HollowKubelet {
   readonly #client: KubeClient
   readonly #pods: Informer<Pod>
   readonly #queue: WorkQueue
   readonly #ready: (pod: Pod) => boolean
+  readonly #place: (pod: Pod) => string | null
   #addresses = 0
 
-  /** @param ready whether a pod shall be ready; asked at each change of it and by {@link look} */
-  constructor(client: KubeClient, ready: (pod: Pod) => boolean = () => true) {
+  constructor(client: KubeClient, { ready = () => true, place = () => 'hollow' }: HollowOptions = {}) {
     this.#client = client
     this.#ready = ready
+    this.#place = place
     this.#pods = new Informer<Pod>(client, { resource: PODS })
     this.#queue = new WorkQueue({ process: (key) => this.#sync(key), concurrency: 8, maxDelayMs: 100 })
   }
@@ -54,7 +65,9 @@ export class HollowKubelet {
         return
       }
       if ((pod['spec'] as { nodeName?: string }).nodeName === undefined) {
-        const target = { apiVersion: 'v1', kind: 'Node', name: 'hollow' }
+        const node = this.#place(pod)
+        if (node === null) return
+        const target = { apiVersion: 'v1', kind: 'Node', name: node }
         const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target }
         await this.#client.raw('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding`, { body })
         return
@@ -65,7 +78,16 @@ export class HollowKubelet {
       const conditions = [{ type: 'Ready', status, lastTransitionTime: new Date().toISOString() }]
       const ip = `10.9.${Math.floor(++this.#addresses / 250)}.${(this.#addresses % 250) + 1}`
       const address = before === undefined ? { podIP: ip, podIPs: [{ ip }] } : {}
-      const body = { metadata: { uid }, status: { phase: 'Running', conditions, ...address } }
+      const containers = (pod['spec'] as { containers: readonly Container[] }).containers
+      const containerStatuses = containers.map(({ name, image = '' }) => ({
+        name,
+        image,
+        imageID: '',
+        restartCount: 0,
+        ready: status === 'True',
+        state: { running: { startedAt: new Date().toISOString().replace(/\.\d+/, '') } },
+      }))
+      const body = { metadata: { uid }, status: { phase: 'Running', conditions, containerStatuses, ...address } }
       await this.#client.patchStatus('merge', PODS, { name, namespace }, body)
     } catch (error) {
       // Gone or replaced meanwhile; the watch tells.

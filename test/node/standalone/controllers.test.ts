@@ -35,7 +35,7 @@ test.before(async () => {
   })
   controllers = new Controllers(client, silentLogger())
   await controllers.start()
-  kubelet = await new HollowKubelet(client, (pod) => !broken.has(imageOf(pod))).start()
+  kubelet = await new HollowKubelet(client, { ready: (pod) => !broken.has(imageOf(pod)) }).start()
   kubectl = kubectlFor(server.kubeconfig())
 })
 test.after(async () => {
