@@ -168,7 +168,7 @@ test('object API: built-in and custom objects, all patches, defaults of namespac
   )
   assert.equal([merged.metadata.generation, merged.metadata.labels, merged.spec['netID']], [2, { a: 'b' }, 8])
   const applied = await objects.patch<Network>(
-    { ...header, spec: { type: 'Overlay', netID: 9 } } as unknown as Network,
+    { ...header, spec: { type: 'Overlay', netID: 9 } },
     undefined,
     undefined,
     'objects-test',
@@ -184,7 +184,7 @@ test('object API: built-in and custom objects, all patches, defaults of namespac
   const settings = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'objects' } }
   const inDefault = await objects.create<V1ConfigMap>({ ...settings, data: { a: 'b' } })
   assert.is(inDefault.metadata?.namespace, 'default')
-  await objects.patch({ ...settings, metadata: { ...settings.metadata, namespace }, data: { c: 'd' } } as V1ConfigMap)
+  await objects.patch({ ...settings, metadata: { ...settings.metadata, namespace }, data: { c: 'd' } })
   const both = await objects.read<V1ConfigMap>({ ...settings, metadata: { ...settings.metadata, namespace } })
   assert.equal(both.data, { a: 'b', c: 'd' })
   const dry = await objects.create<V1ConfigMap>({ ...settings, metadata: { name: 'dry', namespace } }, undefined, 'All')
