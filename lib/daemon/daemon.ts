@@ -3,7 +3,7 @@
 //   addresses bound ─► host looked at ─► cluster read ─► kernel in order ─► CNI served
 //
 // Nothing of the kernel is torn down at the end: pods go on, and the next start finds everything in place.
-import { isContainerLink } from '../dataplane/constants.ts'
+import { isContainerInterface } from '../api/index.ts'
 import { DataplaneEngine, type DataplaneConfig, type InputDelta } from '../dataplane/index.ts'
 import { formatAddress, type Family } from '../ip/index.ts'
 import { EventRecorder, type KubeClient } from '../kube/index.ts'
@@ -200,7 +200,7 @@ async function hostPicture(socket: RouteSocket): Promise<HostPicture> {
   const MAIN_TABLE = 254
   const dump = async (family: Family): Promise<HostPicture['routes']> => socket.routes({ family, table: MAIN_TABLE })
   const [links, addresses, ipv4, ipv6] = await Promise.all([socket.links(), socket.addresses(), dump(4), dump(6)])
-  return { links: links.filter(({ name }) => !isContainerLink(name)), addresses, routes: [...ipv4, ...ipv6] }
+  return { links: links.filter(({ name }) => !isContainerInterface(name)), addresses, routes: [...ipv4, ...ipv6] }
 }
 
 async function serveHealth(options: DaemonOptions, owner: Owner, networking: NodePodNetworking): Promise<void> {

@@ -1,5 +1,5 @@
 // Which host interface is the parent of which fabric (spec/node-agent §3.3). Pure: decides from a picture of the host.
-import { isContainerLink } from '../dataplane/constants.ts'
+import { isContainerInterface } from '../api/index.ts'
 import { contains, parsePrefix, type IPAddress } from '../ip/index.ts'
 import type { Addr, Link, Route } from '../netlink/types.ts'
 
@@ -54,7 +54,7 @@ function matches(host: HostPicture, link: Link, candidate: string): boolean {
     return host.addresses.some((address) => address.index === link.index && contains(prefix, address.address))
   }
   if (!/[*?[]/.test(candidate)) return link.name === candidate
-  return !isContainerLink(link.name) && globPattern(candidate).test(link.name)
+  return !isContainerInterface(link.name) && globPattern(candidate).test(link.name)
 }
 
 function globPattern(glob: string): RegExp {

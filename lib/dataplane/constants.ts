@@ -1,20 +1,14 @@
 // Numbers and names that are wire or kernel contract with the original (spec/dataplane.md §0.3), in one place.
-import { CONTAINER_INTERFACE_PREFIXES, CONTAINER_INTERFACE_SUFFIX } from '../api/index.ts'
-
 export {
   HOST_VETH_MAC,
-  INTERFACE_NAME_MAX as MAX_LINK_NAME,
   MARK_FULL_NAT,
   MARK_POD_TO_NODE as MARK_OVERLAY_RETURN,
   MASK_FROM_SUBNET as FROM_SUBNET_MASK,
-  MAX_VLAN_ID,
-  MAX_VNI,
   POD_GATEWAY_IPV4 as POD_GATEWAY4,
   POD_GATEWAY_IPV6 as POD_GATEWAY6,
   TABLE_SUBNET_END as FROM_SUBNET_TABLE_END,
   TABLE_SUBNET_MIN as FROM_SUBNET_TABLE_FIRST,
   VXLAN_BROADCAST_MAC as FAN_OUT_MAC,
-  VXLAN_INTERFACE_INFIX as VXLAN_INFIX,
 } from '../api/index.ts'
 
 /**
@@ -41,10 +35,3 @@ export {
 
 /** IPv6's default metric; a dump shows it where none was asked for. */
 export const IPV6_DEFAULT_METRIC = 1024
-
-/** Links of containers, ours and others': their addresses and events never concern the node (§0.1). */
-export function isContainerLink(name: string): boolean {
-  return (
-    CONTAINER_INTERFACE_PREFIXES.some((prefix) => name.startsWith(prefix)) || name.endsWith(CONTAINER_INTERFACE_SUFFIX)
-  )
-}

@@ -1,6 +1,13 @@
 // What this node is, drawn from the mirror of its links, addresses and main-table routes: names, tunnel endpoint,
 // addresses to expose on the VXLAN device. Pure; spec/dataplane.md §3.1–3.3.
 import {
+  INTERFACE_NAME_MAX,
+  isContainerInterface,
+  VXLAN_INTERFACE_INFIX,
+  vlanInterfaceName,
+  vxlanInterfaceName,
+} from '../api/index.ts'
+import {
   compareAddresses,
   contains,
   equalPrefixes,
@@ -11,7 +18,7 @@ import {
   type Prefix,
 } from '../ip/index.ts'
 import type { Addr, Link, Route } from '../netlink/types.ts'
-import { isContainerLink, MAX_LINK_NAME, MAX_VLAN_ID, MAX_VNI, TABLE_MAIN, VXLAN_INFIX } from './constants.ts'
+import { TABLE_MAIN } from './constants.ts'
 import type { ClusterInput, DataplaneConfig } from './inputs.ts'
 
 export interface NodeFacts {
@@ -53,28 +60,26 @@ export interface FactSource {
 
 const RTPROT_RA = 9
 
-/** `<parent>.vxlan<VNI>`. */
-export function vxlanLinkName(parent: string, vni: number): string {
-  return `${parent}${VXLAN_INFIX}${vni}`
+/** The name of a device of ours, or why there can be none. */
+export type DeviceName =
+  { readonly name: string; readonly problem: null } | { readonly name: null; readonly problem: string }
+
+/** The VLAN device of the parent; the parent itself for id 0. */
+export function vlanDevice(parent: string, vlanId: number | null): DeviceName {
+  return deviceName(() => vlanInterfaceName(parent, vlanId))
 }
 
-/** `<parent>.<id>`, the parent itself for id 0. */
-export function vlanLinkName(parent: string, vlanId: number): string {
-  return vlanId === 0 ? parent : `${parent}.${vlanId}`
-}
-
-/** Why a VLAN device cannot exist, null when it can. */
-export function vlanProblem(parent: string, vlanId: number | null): string | null {
-  if (vlanId === null) return 'has no VLAN id (netID)'
-  if (!Number.isInteger(vlanId) || vlanId < 0 || vlanId > MAX_VLAN_ID)
-    return `VLAN id ${vlanId} is not 0 to ${MAX_VLAN_ID}`
-  return tooLong(vlanLinkName(parent, vlanId))
-}
-
-function tooLong(name: string): string | null {
-  return name.length <= MAX_LINK_NAME
-    ? null
-    : `device name "${name}" is longer than ${MAX_LINK_NAME} characters; rename the parent or prefer another one`
+function deviceName(make: () => string): DeviceName {
+  try {
+    const name = make()
+    if (name.length <= INTERFACE_NAME_MAX) return { name, problem: null }
+    const problem = `device name "${name}" is longer than ${INTERFACE_NAME_MAX} characters; rename the parent or prefer another one`
+    return { name: null, problem }
+  } catch (error) {
+    // What lib/api says of an id that is absent or out of range.
+    if (error instanceof RangeError) return { name: null, problem: error.message }
+    throw error
+  }
 }
 
 /** Draws the facts. O(links + addresses + main routes kept by the mirror). */
@@ -116,7 +121,7 @@ export function nodeFacts(source: FactSource, input: ClusterInput, config: Datap
     vxlanMac,
     vtep,
     localAddresses: localAddresses(addresses, input, config, vtepAddress ?? null),
-    hostLinks: [...byName.keys()].filter((name) => !isContainerLink(name)).sort(),
+    hostLinks: [...byName.keys()].filter((name) => !isContainerInterface(name)).sort(),
     linkNames: defaultDevices(defaults, links),
     defaultRoutes: defaults,
     raLink: default6?.protocol === RTPROT_RA ? (links.get(default6.oif)?.name ?? null) : null,
@@ -166,15 +171,9 @@ function defaultDevices(
 function vxlanName(input: ClusterInput, config: DataplaneConfig, problems: string[]): string | null {
   if (input.overlay === null) return null
   const { vni, name: network } = input.overlay
-  if (!Number.isInteger(vni) || vni < 1 || vni > MAX_VNI) {
-    problems.push(`overlay network ${network}: VNI (netID) ${vni} is not 1 to ${MAX_VNI}`)
-    return null
-  }
-  const name = vxlanLinkName(config.vxlanParent, vni)
-  const problem = tooLong(name)
-  if (problem === null) return name
-  problems.push(`overlay network ${network}: ${problem}`)
-  return null
+  const { name, problem } = deviceName(() => vxlanInterfaceName(config.vxlanParent, vni))
+  if (problem !== null) problems.push(`overlay network ${network}: ${problem}`)
+  return name
 }
 
 /** 50 bytes of outer headers over IPv4, 70 over IPv6 (defect 31). */
@@ -193,7 +192,7 @@ function hostAddresses(
   let order = 0
   for (const { index, address, prefixLength } of source.addresses) {
     const link = links.get(index)
-    if (link === undefined || link.name === vxlan || isOwnVxlanName(link) || isContainerLink(link.name)) continue
+    if (link === undefined || link.name === vxlan || isOwnVxlanName(link) || isContainerInterface(link.name)) continue
     if (!isGlobalUnicast(address)) continue
     found.push({ index, link: link.name, address, prefixLength, order: order++ })
   }
@@ -204,7 +203,7 @@ function hostAddresses(
 
 /** A VXLAN device with a name of our pattern for its own VNI. */
 export function isOwnVxlanName(link: Pick<Link, 'name' | 'kind' | 'vxlan'>): boolean {
-  return link.kind === 'vxlan' && link.vxlan !== null && link.name.endsWith(`${VXLAN_INFIX}${link.vxlan.vni}`)
+  return link.kind === 'vxlan' && link.vxlan !== null && link.name.endsWith(`${VXLAN_INTERFACE_INFIX}${link.vxlan.vni}`)
 }
 
 function localAddresses(

@@ -2,7 +2,7 @@
 // fabric, its place in the netfilter set. Pure; work per pod is constant. spec/dataplane.md §2.2, §2.1 table 39999.
 import { formatAddress } from '../../ip/index.ts'
 import { POD_GATEWAY6 } from '../constants.ts'
-import { vlanLinkName, vlanProblem, type NodeFacts } from '../facts.ts'
+import { vlanDevice, type NodeFacts } from '../facts.ts'
 import type { DataplaneConfig, PodAddressInput } from '../inputs.ts'
 import type { DataplaneRecord } from '../state.ts'
 import { hostRoute } from './make.ts'
@@ -30,8 +30,8 @@ export function podDesired(
   }
   if (facts.vxlan !== null) records.push({ kind: 'proxy', link: facts.vxlan, address })
   if (pod.mode !== 'VLAN') return { records, problems: [] }
-  const problem = vlanProblem(config.vlanParent, pod.vlanId)
+  const { name: link, problem } = vlanDevice(config.vlanParent, pod.vlanId)
   if (problem !== null) return { records, problems: [{ object, message: problem }] }
-  records.push({ kind: 'proxy', link: vlanLinkName(config.vlanParent, pod.vlanId ?? 0), address })
+  records.push({ kind: 'proxy', link, address })
   return { records, problems: [] }
 }

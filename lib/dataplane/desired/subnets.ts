@@ -15,7 +15,7 @@ import {
   type Prefix,
 } from '../../ip/index.ts'
 import { FROM_SUBNET_MASK } from '../constants.ts'
-import { connectedRoute, nodeSharesSubnet, vlanLinkName, vlanProblem, type NodeFacts } from '../facts.ts'
+import { connectedRoute, nodeSharesSubnet, vlanDevice, type NodeFacts } from '../facts.ts'
 import type { ClusterInput, DataplaneConfig } from '../inputs.ts'
 import { FROM_SUBNET, type DataplaneRecord, type ElementRecord, type RouteRecord } from '../state.ts'
 import { bgpRoutes } from './bgp.ts'
@@ -152,11 +152,10 @@ function vlanTable(
 ): string | { link: string; records: DataplaneRecord[] } {
   const { gateway, vlanId } = group.lead
   const prefix = formatPrefix(group.prefix)
-  const problem = vlanProblem(config.vlanParent, vlanId)
-  if (problem !== null || vlanId === null) return problem ?? 'has no VLAN id (netID)'
+  const { name: link, problem } = vlanDevice(config.vlanParent, vlanId)
+  if (problem !== null) return problem
   if (gateway === null) return 'has no gateway'
   if (!contains(group.prefix, gateway)) return `gateway ${formatAddress(gateway)} is not inside ${prefix}`
-  const link = vlanLinkName(config.vlanParent, vlanId)
   const prefSrc = sharedSource(group, link, gateway, facts)
   if (typeof prefSrc === 'string') return prefSrc
   const records: DataplaneRecord[] = [
@@ -167,7 +166,8 @@ function vlanTable(
     sysctl(`net/ipv${group.family}/neigh/${link}/proxy_delay`, 0, { link, optional: true }),
   ]
   if (group.family === 6) records.push(sysctl(`net/ipv6/conf/${link}/proxy_ndp`, 1, { link }))
-  if (vlanId !== 0) records.push({ kind: 'link', type: 'vlan', name: link, parent: config.vlanParent, vlanId })
+  if (vlanId !== null && vlanId !== 0)
+    records.push({ kind: 'link', type: 'vlan', name: link, parent: config.vlanParent, vlanId })
   return { link, records }
 }
 

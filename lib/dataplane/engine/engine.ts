@@ -9,11 +9,12 @@
 //
 // Not here: where the input comes from, resolution of neighbours, pod wiring, publication of the node's endpoint. The
 // kernel state is left standing on stop().
+import { isContainerInterface } from '../../api/index.ts'
 import type { IPAddress } from '../../ip/index.ts'
 import { RouteSocket, type NetworkNamespace } from '../../netlink/index.ts'
 import { silentLogger, type Logger } from '../../telemetry/log.ts'
 import { applyPlan, type OperationResult } from '../apply.ts'
-import { FROM_SUBNET_TABLE_END, FROM_SUBNET_TABLE_FIRST, isContainerLink, TABLE_MAIN } from '../constants.ts'
+import { FROM_SUBNET_TABLE_END, FROM_SUBNET_TABLE_FIRST, TABLE_MAIN } from '../constants.ts'
 import { diffAll, diffKeys, type DiffInput, type DiffResult, type DirtyKeys } from '../diff.ts'
 import { nodeFacts, sameFacts, type NodeFacts } from '../facts.ts'
 import type { DataplaneConfig, InputDelta } from '../inputs.ts'
@@ -543,7 +544,7 @@ export class DataplaneEngine {
   #noteRepair({ key, action, record, why }: Operation, now: number): void {
     if (!this.#settledOnce) return
     // CNI ADD makes these beside us, and the kernel announces none: making one again undoes nobody's change.
-    if (record.kind === 'proxy' && isContainerLink(record.link)) return
+    if (record.kind === 'proxy' && isContainerInterface(record.link)) return
     this.#repairs++
     this.#options.metrics?.repair(record.kind)
     this.#log.info({ object: key, operation: action, why }, 'repaired')

@@ -9,6 +9,7 @@
 // Proxy neighbours are never announced at all; `checkProxies` compares a small dump, and the engine calls it now and then.
 //
 // Not here: what ought to be. The listener is told what may have changed and looks for itself.
+import { isContainerInterface } from '../../api/index.ts'
 import { familyOf, type Family } from '../../ip/index.ts'
 import {
   Monitor,
@@ -27,7 +28,7 @@ import {
 import type { MonitorEvent } from '../../netlink/index.ts'
 import type { Addr, Link, Neigh, Route, Rule } from '../../netlink/types.ts'
 import { isUp, recordOfAddress, recordOfFdb, recordOfRoute } from '../compare.ts'
-import { isContainerLink, TABLE_MAIN } from '../constants.ts'
+import { TABLE_MAIN } from '../constants.ts'
 import { isOwnVxlanName } from '../facts.ts'
 import type { DataplaneRecord } from '../state.ts'
 import { isInterestingMainRoute, isProxy, keyOfRoute, KernelState, type StateClass } from './state.ts'
@@ -289,7 +290,7 @@ export class Mirror {
     }
     listener.linkTouched(link.name)
     if (before !== undefined && before.name !== link.name) listener.linkTouched(before.name)
-    if (!isContainerLink(link.name) && changesFacts(before, gone ? undefined : link)) listener.factsTouched()
+    if (!isContainerInterface(link.name) && changesFacts(before, gone ? undefined : link)) listener.factsTouched()
   }
 
   /** What the kernel removes without a word when a device goes down or loses its last IPv4 address. */
@@ -314,7 +315,7 @@ export class Mirror {
     if (gone) state.deleteAddress(addr)
     else state.setAddress(addr)
     const name = state.linkName(addr.index)
-    if (name === null || isContainerLink(name)) return
+    if (name === null || isContainerInterface(name)) return
     if (!gone && known?.prefixLength === addr.prefixLength && known.flags === addr.flags) return
     listener.touched(recordOfAddress(addr, name))
     if (gone || known === undefined || known.prefixLength !== addr.prefixLength) listener.factsTouched()
