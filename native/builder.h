@@ -68,6 +68,13 @@ class Builder {
     return at;
   }
 
+  /** Room for `most` bytes, not cleared, at the end; Advance says up to where they were used. */
+  uint8_t* Reserve(size_t most) {
+    if (size_ + most > capacity_) Grow(size_ + most);
+    return bytes_ + size_;
+  }
+  void Advance(const uint8_t* end) { size_ = static_cast<size_t>(end - bytes_); }
+
   /** The payload of a new attribute. */
   uint8_t* Attribute(uint16_t type, size_t length) {
     const nlattr header = {static_cast<uint16_t>(NLA_HDRLEN + length), type};

@@ -9,6 +9,9 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+#include <iterator>
+#include <utility>
+
 #include "layout.h"
 
 #ifndef NDA_NH_ID
@@ -17,10 +20,41 @@
 
 namespace hybridnet {
 
+bool LoadAddress(const uint8_t* bytes, size_t length, uint32_t* words) {
+  if (length == 4) {
+    uint32_t value = 0;
+    memcpy(&value, bytes, sizeof value);
+    words[0] = be32toh(value);
+    return true;
+  }
+  if (length != 16) return false;
+  uint64_t halves[2];
+  memcpy(halves, bytes, sizeof halves);
+  halves[0] = be64toh(halves[0]);
+  halves[1] = be64toh(halves[1]);
+  memcpy(words, halves, sizeof halves);
+  return true;
+}
+
+void StoreAddress(const uint32_t* words, bool wide, uint8_t* bytes) {
+  if (!wide) {
+    const uint32_t value = htobe32(words[0]);
+    memcpy(bytes, &value, sizeof value);
+    return;
+  }
+  uint64_t halves[2];
+  memcpy(halves, words, sizeof halves);
+  halves[0] = htobe64(halves[0]);
+  halves[1] = htobe64(halves[1]);
+  memcpy(bytes, halves, sizeof halves);
+}
+
 namespace {
 
 // IFA_PROTO entered the kernel with 5.18; older headers lack the name.
 constexpr uint16_t kIfaProto = 11;
+// More than all attributes of one record can take: 8 addresses of 20 bytes.
+constexpr size_t kFieldBytes = 256;
 
 enum class Kind : uint8_t {
   kU8,
@@ -44,24 +78,9 @@ struct Field {
   uint8_t presence;
 };
 
-/** Attribute type → its field. A dump looks up half a million: no search. */
-struct Fields {
-  const Field* list;
-  size_t count;
-  /** Position in `list` plus one; 0 for an attribute without a field. */
-  uint8_t position[32];
-
-  template <size_t N>
-  constexpr explicit Fields(const Field (&fields)[N]) : list(fields), count(N), position() {
-    for (size_t i = 0; i < N; i++) position[fields[i].attribute] = static_cast<uint8_t>(i + 1);
-  }
-  const Field* Find(uint16_t attribute) const {
-    return attribute < sizeof position && position[attribute] > 0 ? list + position[attribute] - 1 : nullptr;
-  }
-};
-
 struct Class {
-  Fields fields;
+  const Field* fields;
+  size_t count;
   uint8_t words;
   uint8_t headerBytes;
   void (*encodeHeader)(const uint32_t* record, uint8_t* header);
@@ -78,9 +97,6 @@ uint32_t Pack(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
 }
 bool Has(const uint32_t* record, uint8_t bit) { return (record[kPresence] >> bit & 1) != 0; }
 bool IsWide(const uint32_t* record, uint8_t bit) { return (record[kPresence] >> (bit + 16) & 1) != 0; }
-void SetPresent(uint32_t* record, uint8_t bit, bool wide) {
-  record[kPresence] |= 1U << bit | (wide ? 1U << (bit + 16) : 0U);
-}
 
 const uint8_t* Payload(const nlattr* attribute) { return reinterpret_cast<const uint8_t*>(attribute) + NLA_HDRLEN; }
 size_t PayloadLength(const nlattr* attribute) { return attribute->nla_len - NLA_HDRLEN; }
@@ -231,14 +247,14 @@ bool DecodeAddrHeader(const uint8_t* header, uint32_t* record) {
 
 void IgnoreAttribute(const nlattr*, uint32_t*) {}
 
-constexpr Class kRoute = {Fields(kRouteFields), RouteLayout::kWords, sizeof(rtmsg),
-                          EncodeRouteHeader,    DecodeRouteHeader,   IgnoreAttribute};
-constexpr Class kRule = {Fields(kRuleFields), RuleLayout::kWords, sizeof(fib_rule_hdr),
-                         EncodeRuleHeader,    DecodeRuleHeader,   OtherRuleAttribute};
-constexpr Class kNeigh = {Fields(kNeighFields), NeighLayout::kWords, sizeof(ndmsg),
-                          EncodeNeighHeader,    DecodeNeighHeader,   IgnoreAttribute};
-constexpr Class kAddr = {Fields(kAddrFields), AddrLayout::kWords, sizeof(ifaddrmsg),
-                         EncodeAddrHeader,    DecodeAddrHeader,   IgnoreAttribute};
+constexpr Class kRoute = {kRouteFields,      std::size(kRouteFields), RouteLayout::kWords, sizeof(rtmsg),
+                          EncodeRouteHeader, DecodeRouteHeader,       IgnoreAttribute};
+constexpr Class kRule = {kRuleFields,      std::size(kRuleFields), RuleLayout::kWords, sizeof(fib_rule_hdr),
+                         EncodeRuleHeader, DecodeRuleHeader,       OtherRuleAttribute};
+constexpr Class kNeigh = {kNeighFields,      std::size(kNeighFields), NeighLayout::kWords, sizeof(ndmsg),
+                          EncodeNeighHeader, DecodeNeighHeader,       IgnoreAttribute};
+constexpr Class kAddr = {kAddrFields,      std::size(kAddrFields), AddrLayout::kWords, sizeof(ifaddrmsg),
+                         EncodeAddrHeader, DecodeAddrHeader,       IgnoreAttribute};
 
 /** The class of a message type, null for those that pass as they are. */
 const Class* ClassOf(uint16_t type) {
@@ -264,103 +280,123 @@ const Class* ClassOf(uint16_t type) {
   }
 }
 
-// --- fields ---
+// --- fields, instantiated for each: a batch or dump of 100,000 objects comes through here half a million times ---
 
-void EncodeField(const Field& field, const uint32_t* record, Builder& out) {
-  const uint32_t* words = record + field.word;
-  switch (field.kind) {
-    case Kind::kU8:
-      *out.Attribute(field.attribute, 1) = static_cast<uint8_t>(*words);
-      break;
-    case Kind::kU32:
-      memcpy(out.Attribute(field.attribute, 4), words, 4);
-      break;
-    case Kind::kAddress: {
-      const bool wide = IsWide(record, field.presence);
-      StoreAddress(words, wide, out.Attribute(field.attribute, wide ? 16 : 4));
-      break;
-    }
-    case Kind::kInet4: {
-      StoreAddress(words, false, out.Attribute(field.attribute, 4));
-      break;
-    }
-    case Kind::kMac: {
-      uint8_t* bytes = out.Attribute(field.attribute, 6);
-      const uint16_t high = htobe16(static_cast<uint16_t>(words[0]));
-      const uint32_t low = htobe32(words[1]);
-      memcpy(bytes, &high, sizeof high);
-      memcpy(bytes + 2, &low, sizeof low);
-      break;
-    }
-    case Kind::kVia: {
-      const bool wide = IsWide(record, field.presence);
-      uint8_t* bytes = out.Attribute(field.attribute, 2 + (wide ? 16 : 4));
-      const uint16_t family = wide ? AF_INET6 : AF_INET;
-      memcpy(bytes, &family, sizeof family);
-      StoreAddress(words, wide, bytes + 2);
-      break;
-    }
-    case Kind::kLifetime: {
-      const ifa_cacheinfo info = {words[1], words[0], 0, 0};
-      memcpy(out.Attribute(field.attribute, sizeof info), &info, sizeof info);
-      break;
-    }
+/** Writes the field's attribute at `out`, padding included. @return its end */
+template <const Class& kType, size_t kIndex>
+uint8_t* EncodeField(const uint32_t* record, uint8_t* out) {
+  constexpr Field kField = kType.fields[kIndex];
+  const uint32_t* words = record + kField.word;
+  uint8_t* value = out + NLA_HDRLEN;
+  size_t length = 4;
+  if constexpr (kField.kind == Kind::kU8) {
+    length = 1;
+    memcpy(value, words, 4);
+    value[1] = value[2] = value[3] = 0;
+  } else if constexpr (kField.kind == Kind::kU32) {
+    memcpy(value, words, 4);
+  } else if constexpr (kField.kind == Kind::kAddress) {
+    const bool wide = IsWide(record, kField.presence);
+    StoreAddress(words, wide, value);
+    length = wide ? 16 : 4;
+  } else if constexpr (kField.kind == Kind::kInet4) {
+    StoreAddress(words, false, value);
+  } else if constexpr (kField.kind == Kind::kMac) {
+    const uint64_t bytes = htobe64(uint64_t{words[0]} << 48 | uint64_t{words[1]} << 16);
+    memcpy(value, &bytes, sizeof bytes);
+    length = 6;
+  } else if constexpr (kField.kind == Kind::kVia) {
+    const bool wide = IsWide(record, kField.presence);
+    const uint16_t family = wide ? AF_INET6 : AF_INET;
+    memcpy(value, &family, sizeof family);
+    StoreAddress(words, wide, value + sizeof family);
+    length = sizeof family + (wide ? 16 : 4);
+    memset(value + length, 0, NLA_ALIGN(length) - length);
+  } else {
+    static_assert(kField.kind == Kind::kLifetime);
+    const ifa_cacheinfo info = {words[1], words[0], 0, 0};
+    memcpy(value, &info, sizeof info);
+    length = sizeof info;
   }
+  const nlattr header = {static_cast<uint16_t>(NLA_HDRLEN + length), kField.attribute};
+  memcpy(out, &header, sizeof header);
+  return value + NLA_ALIGN(length);
 }
 
-void DecodeField(const Field& field, const uint8_t* payload, size_t length, uint32_t* record) {
-  uint32_t* words = record + field.word;
+/** The fields `wanted` (a constant predicate) takes and the record has. @return the end */
+template <const Class& kType, typename Wanted, size_t... kIndex>
+uint8_t* EncodeFields(const uint32_t* record, uint8_t* out, Wanted wanted, std::index_sequence<kIndex...> /*fields*/) {
+  ((wanted(kType.fields[kIndex]) && Has(record, kType.fields[kIndex].presence)
+        ? static_cast<void>(out = EncodeField<kType, kIndex>(record, out))
+        : static_cast<void>(0)),
+   ...);
+  return out;
+}
+
+/** A malformed value leaves the field absent. */
+template <const Class& kType, size_t kIndex>
+void DecodeField(const uint8_t* payload, size_t length, uint32_t* record, uint32_t* presence) {
+  constexpr Field kField = kType.fields[kIndex];
+  uint32_t* words = record + kField.word;
   bool wide = false;
-  switch (field.kind) {
-    case Kind::kU8:
-      if (length < 1) return;
-      *words = *payload;
-      break;
-    case Kind::kU32:
-      if (length < 4) return;
-      memcpy(words, payload, 4);
-      break;
-    case Kind::kAddress:
-      if (!LoadAddress(payload, length, words)) return;
-      wide = length == 16;
-      break;
-    case Kind::kInet4:
-      if (length != 4 || !LoadAddress(payload, length, words)) return;
-      break;
-    case Kind::kMac: {
-      if (length != 6) return;
-      uint16_t high = 0;
-      uint32_t low = 0;
-      memcpy(&high, payload, sizeof high);
-      memcpy(&low, payload + 2, sizeof low);
-      words[0] = be16toh(high);
-      words[1] = be32toh(low);
-      break;
-    }
-    case Kind::kVia:
-      if (length < 2 || !LoadAddress(payload + 2, length - 2, words)) return;
-      wide = length == 18;
-      break;
-    case Kind::kLifetime: {
-      ifa_cacheinfo info = {};
-      if (length < sizeof info) return;
-      memcpy(&info, payload, sizeof info);
-      words[0] = info.ifa_valid;
-      words[1] = info.ifa_prefered;
-      break;
-    }
+  if constexpr (kField.kind == Kind::kU8) {
+    if (length < 1) return;
+    *words = *payload;
+  } else if constexpr (kField.kind == Kind::kU32) {
+    if (length < 4) return;
+    memcpy(words, payload, 4);
+  } else if constexpr (kField.kind == Kind::kAddress) {
+    if (!LoadAddress(payload, length, words)) return;
+    wide = length == 16;
+  } else if constexpr (kField.kind == Kind::kInet4) {
+    if (length != 4 || !LoadAddress(payload, length, words)) return;
+  } else if constexpr (kField.kind == Kind::kMac) {
+    if (length != 6) return;
+    uint16_t high = 0;
+    uint32_t low = 0;
+    memcpy(&high, payload, sizeof high);
+    memcpy(&low, payload + 2, sizeof low);
+    words[0] = be16toh(high);
+    words[1] = be32toh(low);
+  } else if constexpr (kField.kind == Kind::kVia) {
+    if (length < 2 || !LoadAddress(payload + 2, length - 2, words)) return;
+    wide = length == 18;
+  } else {
+    static_assert(kField.kind == Kind::kLifetime);
+    ifa_cacheinfo info = {};
+    if (length < sizeof info) return;
+    memcpy(&info, payload, sizeof info);
+    words[0] = info.ifa_valid;
+    words[1] = info.ifa_prefered;
   }
-  SetPresent(record, field.presence, wide);
+  *presence |= 1U << kField.presence | (wide ? 1U << (kField.presence + 16) : 0U);
 }
 
-void EncodeFields(const Class& type, const uint32_t* record, Builder& out) {
-  for (size_t i = 0; i < type.fields.count; i++) {
-    const Field& field = type.fields.list[i];
-    if (Has(record, field.presence)) EncodeField(field, record, out);
-  }
+/** Bit n: attribute type n has a field. All types are below 32. */
+template <const Class& kType>
+constexpr uint32_t KnownTypes() {
+  uint32_t types = 0;
+  for (size_t i = 0; i < kType.count; i++) types |= 1U << kType.fields[i].attribute;
+  return types;
 }
+
+/** @return whether the attribute is of the class's table */
+template <const Class& kType, size_t... kIndex>
+bool DecodeKnown(const nlattr* attribute, uint32_t* record, uint32_t* presence,
+                 std::index_sequence<kIndex...> /*fields*/) {
+  const uint16_t type = TypeOf(attribute);
+  if (type >= 32 || (KnownTypes<kType>() >> type & 1) == 0) return false;
+  return ((type == kType.fields[kIndex].attribute &&
+           (DecodeField<kType, kIndex>(Payload(attribute), PayloadLength(attribute), record, presence), true)) ||
+          ...);
+}
+
+template <const Class& kType>
+using AllFields = std::make_index_sequence<kType.count>;
 
 // --- multipath: next-hop records of the same length follow the route's ---
+
+constexpr bool IsGateway(const Field& field) { return field.word == RouteLayout::kGateway; }
 
 void EncodeNexthops(const uint32_t* record, size_t count, Builder& out) {
   const size_t nest = out.BeginNest(RTA_MULTIPATH);
@@ -368,10 +404,7 @@ void EncodeNexthops(const uint32_t* record, size_t count, Builder& out) {
     const uint32_t* hop = record + i * RouteLayout::kWords;
     const size_t at = out.size();
     out.Space(sizeof(rtnexthop));
-    for (const Field& field : kRouteFields) {
-      const bool gateway = field.presence == RouteLayout::kHasGateway || field.presence == RouteLayout::kHasVia;
-      if (gateway && Has(hop, field.presence)) EncodeField(field, hop, out);
-    }
+    out.Advance(EncodeFields<kRoute>(hop, out.Reserve(kFieldBytes), IsGateway, AllFields<kRoute>()));
     rtnexthop header = {};
     header.rtnh_len = static_cast<uint16_t>(out.size() - at);
     header.rtnh_flags = static_cast<uint8_t>(hop[RouteLayout::kFlags]);
@@ -396,10 +429,9 @@ void DecodeNexthops(const nlattr* attribute, size_t route, Words& out) {
     hop[RouteLayout::kMetric] = header.rtnh_hops + 1U;
     hop[RouteLayout::kOif] = static_cast<uint32_t>(header.rtnh_ifindex);
     EachAttribute(bytes + sizeof header, header.rtnh_len - sizeof header, [hop](const nlattr* inner) {
-      const Field* field = kRoute.fields.Find(TypeOf(inner));
-      if (field != nullptr && field->word == RouteLayout::kGateway) {
-        DecodeField(*field, Payload(inner), PayloadLength(inner), hop);
-      }
+      const uint16_t type = TypeOf(inner);
+      if (type != RTA_GATEWAY && type != RTA_VIA) return;
+      DecodeKnown<kRoute>(inner, hop, hop + kPresence, AllFields<kRoute>());
     });
     count++;
     const size_t step = RTNH_ALIGN(header.rtnh_len);
@@ -410,7 +442,18 @@ void DecodeNexthops(const nlattr* attribute, size_t route, Words& out) {
   out.data()[route + RouteLayout::kProtocol] |= count << 16;
 }
 
-/** Instantiated for each class, so that its table and functions are constants. */
+template <const Class& kType>
+bool Encode(const uint32_t* record, size_t words, Builder& out) {
+  if (words < kType.words) return false;
+  const size_t nexthops = &kType == &kRoute ? record[RouteLayout::kProtocol] >> 16 : 0;
+  if (words != kType.words * (1 + nexthops)) return false;
+  kType.encodeHeader(record, out.Space(kType.headerBytes));
+  const auto all = [](const Field& /*field*/) { return true; };
+  out.Advance(EncodeFields<kType>(record, out.Reserve(kFieldBytes), all, AllFields<kType>()));
+  if (nexthops > 0) EncodeNexthops(record, nexthops, out);
+  return true;
+}
+
 template <const Class& kType>
 bool Decode(const nlmsghdr* message, Words& out) {
   const auto* body = reinterpret_cast<const uint8_t*>(message) + NLMSG_HDRLEN;
@@ -423,20 +466,19 @@ bool Decode(const nlmsghdr* message, Words& out) {
     return false;
   }
   const nlattr* multipath = nullptr;
+  uint32_t presence = 0;
   const size_t header = NLMSG_ALIGN(kType.headerBytes);
   if (length > header) {
     EachAttribute(body + header, length - header, [&](const nlattr* attribute) {
-      const uint16_t attributeType = TypeOf(attribute);
-      const Field* field = kType.fields.Find(attributeType);
-      if (field != nullptr) {
-        DecodeField(*field, Payload(attribute), PayloadLength(attribute), record);
-      } else if (&kType == &kRoute && attributeType == RTA_MULTIPATH) {
+      if (DecodeKnown<kType>(attribute, record, &presence, AllFields<kType>())) return;
+      if (&kType == &kRoute && TypeOf(attribute) == RTA_MULTIPATH) {
         multipath = attribute;
       } else {
         kType.other(attribute, record);
       }
     });
   }
+  record[kPresence] = presence;
   if (multipath != nullptr) DecodeNexthops(multipath, at, out);
   return true;
 }
@@ -484,35 +526,6 @@ bool DecodePlain(const nlmsghdr* message, Words& out) {
 
 }  // namespace
 
-bool LoadAddress(const uint8_t* bytes, size_t length, uint32_t* words) {
-  if (length == 4) {
-    uint32_t value = 0;
-    memcpy(&value, bytes, sizeof value);
-    words[0] = be32toh(value);
-    return true;
-  }
-  if (length != 16) return false;
-  uint64_t halves[2];
-  memcpy(halves, bytes, sizeof halves);
-  halves[0] = be64toh(halves[0]);
-  halves[1] = be64toh(halves[1]);
-  memcpy(words, halves, sizeof halves);
-  return true;
-}
-
-void StoreAddress(const uint32_t* words, bool wide, uint8_t* bytes) {
-  if (!wide) {
-    const uint32_t value = htobe32(words[0]);
-    memcpy(bytes, &value, sizeof value);
-    return;
-  }
-  uint64_t halves[2];
-  memcpy(halves, words, sizeof halves);
-  halves[0] = htobe64(halves[0]);
-  halves[1] = htobe64(halves[1]);
-  memcpy(bytes, halves, sizeof halves);
-}
-
 uint32_t RecordWords(uint16_t messageType) {
   const Class* type = ClassOf(messageType);
   return type == nullptr ? 0 : type->words;
@@ -525,13 +538,10 @@ bool EncodeRecord(uint16_t messageType, const uint32_t* record, size_t words, Bu
     memcpy(out.Space(words * 4), record, words * 4);
     return true;
   }
-  if (words < type->words) return false;
-  const size_t nexthops = type == &kRoute ? record[RouteLayout::kProtocol] >> 16 : 0;
-  if (words != type->words * (1 + nexthops)) return false;
-  type->encodeHeader(record, out.Space(type->headerBytes));
-  EncodeFields(*type, record, out);
-  if (nexthops > 0) EncodeNexthops(record, nexthops, out);
-  return true;
+  if (type == &kRoute) return Encode<kRoute>(record, words, out);
+  if (type == &kNeigh) return Encode<kNeigh>(record, words, out);
+  if (type == &kRule) return Encode<kRule>(record, words, out);
+  return Encode<kAddr>(record, words, out);
 }
 
 bool DecodeRecord(const nlmsghdr* message, Words& out) {

@@ -65,6 +65,11 @@ Failure OpenNetlink(int family, int receiveBytes, Fd* out) {
   return {};
 }
 
+Failure JoinGroup(const Fd& fd, int group, const std::string& what) {
+  if (setsockopt(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0) return {};
+  return {errno, "subscribe to " + what};
+}
+
 Failure ParseError(const nlmsghdr* message) {
   Failure failure;
   const auto* bytes = reinterpret_cast<const uint8_t*>(message);

@@ -15,6 +15,9 @@ namespace hybridnet {
 /** Opens a netlink socket with extended ACKs and, as far as the kernel lets us, `receiveBytes` of buffer. */
 Failure OpenNetlink(int family, int receiveBytes, Fd* out);
 
+/** NETLINK_ADD_MEMBERSHIP. `what` is for the error: "subscribe to WHAT". */
+Failure JoinGroup(const Fd& fd, int group, const std::string& what);
+
 /** One refused request of a batch, by its position. */
 struct Refusal {
   uint32_t index;

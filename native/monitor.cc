@@ -33,50 +33,34 @@ struct Chunk {
   int error = 0;
 };
 
-class Monitor final : public Napi::ObjectWrap<Monitor>, private Subscription {
+class Monitor final : public SubscriptionObject<Monitor> {
  public:
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "Monitor", {InstanceMethod<&Monitor::Close>("close")});
+    return DefineClass(env, "Monitor", {InstanceMethod("close", &Monitor::Close)});
   }
 
   /** new Monitor(namespaceFd, groups, receiveBytes, queueBytes, (words: Uint32Array, loss: 0 | 1 | 2, errno) => void)
    */
-  explicit Monitor(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  explicit Monitor(const Napi::CallbackInfo& info) : SubscriptionObject(info) {
     const uint32_t groups = info[1].ToNumber().Uint32Value();
     const int receiveBytes = info[2].ToNumber().Int32Value();
     queueWords_ = info[3].ToNumber().Uint32Value() / sizeof(uint32_t);
     buffer_.reset(new uint64_t[kDatagrams * kDatagramBytes / sizeof(uint64_t)]);
-    const Failure failure = Start(
-        info.Env(), info[0].ToNumber().Int32Value(), info[4].As<Napi::Function>(),
-        [this, groups, receiveBytes] { return Open(groups, receiveBytes); }, [this] { Read(); });
-    if (failure) {
-      ToError(info.Env(), failure).ThrowAsJavaScriptException();
-      return;
-    }
-    Ref();
+    Run(
+        info.Env(), info[0], info[4], [this, groups, receiveBytes] { return Open(groups, receiveBytes); },
+        [this] { Read(); });
   }
   ~Monitor() override { Stop(); }
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
 
  private:
-  Napi::Value Close(const Napi::CallbackInfo& info) {
-    if (!closed_) {
-      closed_ = true;
-      Stop();
-      fd_.Reset();
-      Unref();
-    }
-    return info.Env().Undefined();
-  }
+  void Release() override { fd_.Reset(); }
 
   Failure Open(uint32_t groups, int receiveBytes) {
     Failure failure = OpenNetlink(NETLINK_ROUTE, receiveBytes, &fd_);
     for (int group = 1; !failure && group <= 32; group++) {
-      if ((groups >> (group - 1) & 1) == 0) continue;
-      if (setsockopt(fd_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
-        failure = {errno, "subscribe to rtnetlink group " + std::to_string(group)};
-      }
+      if ((groups >> (group - 1) & 1) != 0) failure = JoinGroup(fd_, group, "rtnetlink group " + std::to_string(group));
     }
     return failure;
   }
@@ -178,7 +162,6 @@ class Monitor final : public Napi::ObjectWrap<Monitor>, private Subscription {
   std::deque<Chunk> queue_;
   size_t queued_ = 0;
   size_t queueWords_;
-  bool closed_ = false;
 };
 
 }  // namespace

@@ -11,6 +11,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
 namespace hybridnet {
 
 namespace {
@@ -37,6 +41,33 @@ Failure EnterNamespace(int ns) {
   if (stat(kOwnNamespace, &own) == 0 && own.st_ino == target.st_ino && own.st_dev == target.st_dev) return {};
   if (setns(ns, CLONE_NEWNET) != 0) return {errno, "enter network namespace"};
   return {};
+}
+
+Failure StartInNamespace(Thread* thread, int ns, std::function<Failure()> open, std::function<void()> body) {
+  struct Opening {
+    std::mutex mutex;
+    std::condition_variable ready;
+    bool done = false;
+    Failure failure;
+  };
+  const auto opening = std::make_shared<Opening>();
+  const int error = thread->Start([opening, ns, open = std::move(open), body = std::move(body)] {
+    Failure failure = EnterNamespace(ns);
+    if (!failure) failure = open();
+    const bool failed = static_cast<bool>(failure);
+    {
+      const std::lock_guard<std::mutex> lock(opening->mutex);
+      opening->failure = std::move(failure);
+      opening->done = true;
+    }
+    opening->ready.notify_one();
+    if (!failed) body();
+  });
+  if (error != 0) return {error, "start thread"};
+  std::unique_lock<std::mutex> lock(opening->mutex);
+  opening->ready.wait(lock, [&] { return opening->done; });
+  if (opening->failure) thread->Join();
+  return opening->failure;
 }
 
 Failure OpenNamespace(const std::string& path, Fd* out) {

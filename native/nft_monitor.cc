@@ -29,51 +29,34 @@ constexpr size_t kDatagramBytes = size_t{64} * 1024;
  */
 constexpr uint16_t kTableAttribute = 1;
 
-class NftMonitor final : public Napi::ObjectWrap<NftMonitor>, private Subscription {
+class NftMonitor final : public SubscriptionObject<NftMonitor> {
  public:
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "NftMonitor", {InstanceMethod<&NftMonitor::Close>("close")});
+    return DefineClass(env, "NftMonitor", {InstanceMethod("close", &NftMonitor::Close)});
   }
 
   /** new NftMonitor(namespaceFd, tables: string[], receiveBytes, (commits: number, lost: boolean, errno: number) =>
    * void)
    */
-  explicit NftMonitor(const Napi::CallbackInfo& info) : ObjectWrap(info), buffer_(new uint64_t[kDatagramBytes / 8]) {
+  explicit NftMonitor(const Napi::CallbackInfo& info)
+      : SubscriptionObject(info), buffer_(new uint64_t[kDatagramBytes / 8]) {
     const auto names = info[1].As<Napi::Array>();
     for (uint32_t i = 0; i < names.Length(); i++) tables_.push_back(names.Get(i).ToString().Utf8Value());
     const int receiveBytes = info[2].ToNumber().Int32Value();
-    const Failure failure = Start(
-        info.Env(), info[0].ToNumber().Int32Value(), info[3].As<Napi::Function>(),
-        [this, receiveBytes] { return Open(receiveBytes); }, [this] { Read(); });
-    if (failure) {
-      ToError(info.Env(), failure).ThrowAsJavaScriptException();
-      return;
-    }
-    Ref();
+    Run(
+        info.Env(), info[0], info[3], [this, receiveBytes] { return Open(receiveBytes); }, [this] { Read(); });
   }
   ~NftMonitor() override { Stop(); }
   NftMonitor(const NftMonitor&) = delete;
   NftMonitor& operator=(const NftMonitor&) = delete;
 
  private:
-  Napi::Value Close(const Napi::CallbackInfo& info) {
-    if (!closed_) {
-      closed_ = true;
-      Stop();
-      fd_.Reset();
-      Unref();
-    }
-    return info.Env().Undefined();
-  }
+  void Release() override { fd_.Reset(); }
 
   Failure Open(int receiveBytes) {
     Failure failure = OpenNetlink(NETLINK_NETFILTER, receiveBytes, &fd_);
-    if (failure) return failure;
-    const int group = NFNLGRP_NFTABLES;
-    if (setsockopt(fd_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
-      return {errno, "subscribe to nftables changes"};
-    }
-    return {};
+    if (!failure) failure = JoinGroup(fd_, NFNLGRP_NFTABLES, "nftables changes");
+    return failure;
   }
 
   void Read() {
@@ -168,7 +151,6 @@ class NftMonitor final : public Napi::ObjectWrap<NftMonitor>, private Subscripti
   bool touched_ = false;
   std::mutex mutex_;
   Pending pending_;
-  bool closed_ = false;
 };
 
 }  // namespace

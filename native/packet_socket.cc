@@ -22,27 +22,22 @@ constexpr size_t kFrameBytes = size_t{64} * 1024;
 constexpr size_t kMaxFrames = 256;
 constexpr size_t kFramesPerCallback = 64;
 
-class PacketSocket final : public Napi::ObjectWrap<PacketSocket>, private Subscription {
+class PacketSocket final : public SubscriptionObject<PacketSocket> {
  public:
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "PacketSocket",
                        {InstanceMethod<&PacketSocket::Send>("send"), InstanceMethod<&PacketSocket::Dropped>("dropped"),
-                        InstanceMethod<&PacketSocket::Close>("close")});
+                        InstanceMethod("close", &PacketSocket::Close)});
   }
 
   /** new PacketSocket(namespaceFd, index, etherType, allMulticast, (frames: Buffer[]) => void) */
-  explicit PacketSocket(const Napi::CallbackInfo& info) : ObjectWrap(info), frame_(kFrameBytes) {
+  explicit PacketSocket(const Napi::CallbackInfo& info) : SubscriptionObject(info), frame_(kFrameBytes) {
     const int index = info[1].ToNumber().Int32Value();
     const auto protocol = static_cast<uint16_t>(info[2].ToNumber().Uint32Value());
     const bool allMulticast = info[3].ToBoolean().Value();
-    const Failure failure = Start(
-        info.Env(), info[0].ToNumber().Int32Value(), info[4].As<Napi::Function>(),
+    Run(
+        info.Env(), info[0], info[4],
         [this, index, protocol, allMulticast] { return Open(index, protocol, allMulticast); }, [this] { Read(); });
-    if (failure) {
-      ToError(info.Env(), failure).ThrowAsJavaScriptException();
-      return;
-    }
-    Ref();
   }
   ~PacketSocket() override { Stop(); }
   PacketSocket(const PacketSocket&) = delete;
@@ -127,22 +122,13 @@ class PacketSocket final : public Napi::ObjectWrap<PacketSocket>, private Subscr
     return Napi::Number::New(info.Env(), static_cast<double>(dropped_));
   }
 
-  Napi::Value Close(const Napi::CallbackInfo& info) {
-    if (!closed_) {
-      closed_ = true;
-      Stop();
-      fd_.Reset();
-      Unref();
-    }
-    return info.Env().Undefined();
-  }
+  void Release() override { fd_.Reset(); }
 
   Fd fd_;
   std::vector<uint8_t> frame_;
   std::mutex mutex_;
   std::deque<std::vector<uint8_t>> frames_;
   uint64_t dropped_ = 0;
-  bool closed_ = false;
 };
 
 }  // namespace

@@ -81,25 +81,19 @@ struct Counters {
   std::atomic<uint64_t> latency[kBuckets] = {};
 };
 
-class Resolver final : public Napi::ObjectWrap<Resolver>, private Subscription {
+class Resolver final : public SubscriptionObject<Resolver> {
  public:
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Resolver",
                        {InstanceMethod<&Resolver::SetLink>("setLink"), InstanceMethod<&Resolver::Set>("set"),
                         InstanceMethod<&Resolver::Erase>("erase"), InstanceMethod<&Resolver::Stats>("stats"),
-                        InstanceMethod<&Resolver::Close>("close")});
+                        InstanceMethod("close", &Resolver::Close)});
   }
 
   /** new Resolver(namespaceFd, (misses: Uint32Array) => void) */
-  explicit Resolver(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-    const Failure failure = Start(
-        info.Env(), info[0].ToNumber().Int32Value(), info[1].As<Napi::Function>(), [this] { return Open(); },
-        [this] { Serve(); });
-    if (failure) {
-      ToError(info.Env(), failure).ThrowAsJavaScriptException();
-      return;
-    }
-    Ref();
+  explicit Resolver(const Napi::CallbackInfo& info) : SubscriptionObject(info) {
+    Run(
+        info.Env(), info[0], info[1], [this] { return Open(); }, [this] { Serve(); });
   }
   ~Resolver() override { Stop(); }
   Resolver(const Resolver&) = delete;
@@ -175,16 +169,10 @@ class Resolver final : public Napi::ObjectWrap<Resolver>, private Subscription {
     return values;
   }
 
-  Napi::Value Close(const Napi::CallbackInfo& info) {
-    if (!closed_) {
-      closed_ = true;
-      Stop();
-      listener_.Reset();
-      sender_.Reset();
-      scanner_ = Connection();
-      Unref();
-    }
-    return info.Env().Undefined();
+  void Release() override {
+    listener_.Reset();
+    sender_.Reset();
+    scanner_ = Connection();
   }
 
   void Deliver(Napi::Env env) override {
@@ -201,10 +189,7 @@ class Resolver final : public Napi::ObjectWrap<Resolver>, private Subscription {
   Failure Open() {
     Failure failure = OpenNetlink(NETLINK_ROUTE, kSocketBytes, &listener_);
     if (!failure) failure = AcceptOnlyQuestions(listener_.get());
-    const int group = RTNLGRP_NEIGH;
-    if (!failure && setsockopt(listener_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
-      failure = {errno, "subscribe to neighbours"};
-    }
+    if (!failure) failure = JoinGroup(listener_, RTNLGRP_NEIGH, "neighbours");
     if (!failure) failure = OpenNetlink(NETLINK_ROUTE, 1024 * 1024, &sender_);
     if (!failure) failure = scanner_.Open();
     return failure;
@@ -429,7 +414,6 @@ class Resolver final : public Napi::ObjectWrap<Resolver>, private Subscription {
   size_t pending_ = 0;
   uint32_t sequence_ = 1;
   uint64_t received_ = 0;
-  bool closed_ = false;
 };
 
 }  // namespace

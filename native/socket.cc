@@ -137,35 +137,13 @@ class Socket final : public Napi::ObjectWrap<Socket> {
 
   /** new Socket(namespaceFd) */
   explicit Socket(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-    const int ns = info[0].ToNumber().Int32Value();
-    Failure opened;
-    std::mutex mutex;
-    std::condition_variable ready;
-    bool done = false;
-    const int error = thread_.Start([&, ns] {
-      Failure failure = EnterNamespace(ns);
-      if (!failure) failure = connection_.Open();
-      const bool failed = static_cast<bool>(failure);
-      {
-        const std::lock_guard<std::mutex> lock(mutex);
-        opened = std::move(failure);
-        done = true;
-        ready.notify_one();
-      }
-      // From here on the constructor's locals are gone.
-      if (!failed) Serve();
-    });
-    if (error != 0) {
-      opened = {error, "start thread"};
-    } else {
-      std::unique_lock<std::mutex> lock(mutex);
-      ready.wait(lock, [&] { return done; });
-    }
-    if (opened) {
-      ToError(info.Env(), opened).ThrowAsJavaScriptException();
+    channel_ = &ChannelOf(info.Env());
+    const Failure failure = StartInNamespace(
+        &thread_, info[0].ToNumber().Int32Value(), [this] { return connection_.Open(); }, [this] { Serve(); });
+    if (failure) {
+      ToError(info.Env(), failure).ThrowAsJavaScriptException();
       return;
     }
-    channel_ = &ChannelOf(info.Env());
     hook_.Register(
         info.Env(), [](void* self) { static_cast<Socket*>(self)->Stop(); }, this);
   }

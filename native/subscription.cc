@@ -3,9 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 
-#include <condition_variable>
-#include <mutex>
-
 #include "netns.h"
 
 namespace hybridnet {
@@ -28,36 +25,10 @@ class Subscription::Delivery final : public Task {
 Failure Subscription::Start(Napi::Env env, int ns, const Napi::Function& callback, std::function<Failure()> open,
                             std::function<void()> body) {
   if (!wake_.valid()) return {EMFILE, "eventfd"};
-  struct Opening {
-    std::mutex mutex;
-    std::condition_variable ready;
-    bool done = false;
-    Failure failure;
-  };
-  const auto opening = std::make_shared<Opening>();
   channel_ = &ChannelOf(env);
   gate_ = std::make_shared<Gate>(Gate{this});
-  const int error = thread_.Start([opening, ns, open = std::move(open), body = std::move(body)] {
-    Failure failure = EnterNamespace(ns);
-    if (!failure) failure = open();
-    const bool failed = static_cast<bool>(failure);
-    {
-      const std::lock_guard<std::mutex> lock(opening->mutex);
-      opening->failure = std::move(failure);
-      opening->done = true;
-    }
-    opening->ready.notify_one();
-    if (!failed) body();
-  });
-  if (error != 0) return {error, "start thread"};
-  {
-    std::unique_lock<std::mutex> lock(opening->mutex);
-    opening->ready.wait(lock, [&] { return opening->done; });
-  }
-  if (opening->failure) {
-    thread_.Join();
-    return opening->failure;
-  }
+  Failure failure = StartInNamespace(&thread_, ns, std::move(open), std::move(body));
+  if (failure) return failure;
   env_ = env;
   callback_ = Napi::Persistent(callback);
   channel_->Hold(env);

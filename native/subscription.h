@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "channel.h"
@@ -58,6 +59,46 @@ class Subscription {
   std::atomic<bool> signalled_{false};
   Thread thread_;
   CleanupHook hook_;
+};
+
+/**
+ * A subscription that is a JavaScript object: runs from the end of its constructor to close(), and is no garbage
+ * meanwhile. `T` has a method close bound to Close, and Stop() in its destructor: the thread uses T's members.
+ */
+template <typename T>
+class SubscriptionObject : public Napi::ObjectWrap<T>, protected Subscription {
+ protected:
+  explicit SubscriptionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<T>(info) {}
+
+  /** Last in the constructor: Subscription::Start, whose failure is thrown. `ns` is a namespace's descriptor. */
+  void Run(Napi::Env env, const Napi::Value& ns, const Napi::Value& callback, std::function<Failure()> open,
+           std::function<void()> body) {
+    const Failure failure =
+        Start(env, ns.ToNumber().Int32Value(), callback.As<Napi::Function>(), std::move(open), std::move(body));
+    if (failure) {
+      ToError(env, failure).ThrowAsJavaScriptException();
+      return;
+    }
+    running_ = true;
+    this->Ref();
+  }
+
+  /** JavaScript thread, after the thread has ended: close what it read from. */
+  virtual void Release() = 0;
+
+  /** close(): repeating it does nothing */
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    if (running_) {
+      running_ = false;
+      Stop();
+      Release();
+      this->Unref();
+    }
+    return info.Env().Undefined();
+  }
+
+ private:
+  bool running_ = false;
 };
 
 }  // namespace hybridnet
