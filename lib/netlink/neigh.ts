@@ -4,7 +4,7 @@ import { checkIndex, checkMac, checkU32, checkU8, isGiven } from './check.ts'
 import { AF_BRIDGE, AF_INET, AF_INET6, NTF_PROXY, NTF_SELF, NUD_NONE, NUD_PERMANENT } from './constants.ts'
 import { NeighLayout as L, PRESENCE } from './layout.ts'
 import type { Neigh } from './types.ts'
-import { getAddress, has, putAddress, putWord, type WordView, type WordWriter } from './words.ts'
+import { getAddress, has, putAddress, putWord, wordView, type WordView, type WordWriter } from './words.ts'
 
 /** What a neighbour request says; a Neigh of a dump (kind inet or inet6) is one. */
 export interface NeighSpec {
@@ -99,4 +99,10 @@ export function unpackNeigh(view: WordView, at: number): Neigh {
     state: words[at + L.State] ?? 0,
     flags: (header >>> 8) & 0xff,
   }
+}
+
+/** The entries of a flat dump. */
+export function* unpackNeighbours(words: Uint32Array): Generator<Neigh> {
+  const view = wordView(words)
+  for (let at = 0; at < words.length; at += L.Words) yield unpackNeigh(view, at)
 }

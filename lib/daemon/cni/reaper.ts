@@ -13,11 +13,11 @@ interface Waiting {
 
 /** Deletes links of one namespace by index; one that is gone already is success. */
 export class LinkReaper {
-  readonly #socket: RouteSocket
+  readonly #socket: Pick<RouteSocket, 'apply'>
   #waiting: Waiting[] = []
   #running = false
 
-  constructor(socket: RouteSocket) {
+  constructor(socket: Pick<RouteSocket, 'apply'>) {
     this.#socket = socket
   }
 

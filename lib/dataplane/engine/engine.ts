@@ -94,6 +94,7 @@ export class DataplaneEngine {
       namespace,
       log: this.#log,
       onProgress: () => this.#progress(),
+      onRepair: () => options.metrics?.repair('element'),
     })
   }
 
@@ -174,21 +175,24 @@ export class DataplaneEngine {
   status(): EngineStatus {
     const now = Date.now()
     const operationCount = [...this.#operations.values()].reduce((sum, count) => sum + count, 0)
-    const contested = this.#contests.list(now)
     const netfilter = this.#netfilter.status
+    const contested = [
+      ...this.#contests.list(now).map(({ key, repairs }) => ({ key, repairs })),
+      ...netfilter.contested,
+    ]
     return {
       inSync: this.#idle() && this.#failures.size === 0 && contested.length === 0 && netfilter.inSync,
       desired: this.#model.store.size,
       operations: Object.fromEntries(this.#operations),
       operationCount,
-      repairs: this.#repairs,
+      repairs: this.#repairs + netfilter.repairs,
       waiting: [...this.#waiting].map(([key, reason]) => ({ key, for: reason })),
       failing: this.#failures.list().map(({ operation, error, attempts }) => ({
         key: operation.key,
         error: error.message,
         attempts,
       })),
-      contested: contested.map(({ key, repairs }) => ({ key, repairs })),
+      contested,
       problems: this.#model.problems(),
       conflicts: this.#model.store.conflicts(),
       netfilter,

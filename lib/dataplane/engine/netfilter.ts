@@ -5,6 +5,10 @@
 // other elements are corrected, equality writes nothing. A socket tells of commits to tables of our name; those beyond
 // our own transactions are somebody else's. Nothing runs at rest.
 //
+// Somebody who keeps changing the tables is treated as in the netlink half (backoff.ts): after ten repairs in a minute they
+// are neither listed nor repaired for 5 s, doubling to 5 min, and reported as contested. What is wished for in the meantime
+// (a pod, a subnet) is written at once all the same, and whatever else was broken with it.
+//
 // The fan-out of group frames lives in a netdev table on the VXLAN device where the kernel has egress hooks (5.16), else
 // in a prio qdisc with a pedit filter; which one is probed once.
 import { NftMonitor, runCommand, type NetworkNamespace } from '../../netlink/index.ts'
@@ -24,6 +28,7 @@ import {
 } from '../../nft/index.ts'
 import { fanOutTable, MAIN_TABLE } from '../desired/netfilter.ts'
 import type { ElementRecord } from '../state.ts'
+import { Contests } from './backoff.ts'
 import { replaceTcFanOut } from './tc.ts'
 
 export interface NetfilterStatus {
@@ -33,6 +38,10 @@ export interface NetfilterStatus {
   /** How group frames are rewritten; null before the probe. */
   readonly fanOut: 'nft' | 'tc' | null
   readonly error: string | null
+  /** Tables written again because somebody else changed them, since start. */
+  readonly repairs: number
+  /** Tables somebody else keeps changing: "nft inet hybridnet". */
+  readonly contested: readonly { readonly key: string; readonly repairs: number }[]
 }
 
 export interface NetfilterOptions {
@@ -40,6 +49,8 @@ export interface NetfilterOptions {
   readonly log: Logger
   /** Called when something changed for those who wait. */
   readonly onProgress: () => void
+  /** Called when a change of somebody else's was undone. */
+  readonly onRepair?: () => void
 }
 
 /** An own commit whose notification has not come by then was lost. */
@@ -55,12 +66,20 @@ export class Netfilter {
   #changed = new Map<string, Set<string>>()
   /** Elements in the kernel; null when the table has to be listed first. */
   #actual: Map<string, Set<string>> | null = null
+  /** What `#actual` last was: another listing is somebody else's doing. Null before the first. */
+  #known: ReadonlyMap<string, ReadonlySet<string>> | null = null
+  readonly #contests = new Contests()
+  #repairs = 0
+  /** Ends a hold. */
+  #holdTimer: NodeJS.Timeout | null = null
   /** VXLAN device that should have a fan-out, null for none. */
   #vxlan: string | null = null
   #vxlanIndex = 0
   #fanOutDoubted = false
   /** Device whose fan-out is known to stand; undefined: to be listed first. */
   #fannedOut: string | null | undefined = undefined
+  /** Index of the device whose fan-out table once stood. */
+  #stood: number | null = null
   #mode: 'nft' | 'tc' | null = null
   #running: Promise<void> | null = null
   #again = false
@@ -88,6 +107,8 @@ export class Netfilter {
       transactions: this.#transactions,
       fanOut: this.#mode,
       error: this.#error,
+      repairs: this.#repairs,
+      contested: this.#contests.list(Date.now()).map(({ key, repairs }) => ({ key, repairs })),
     }
   }
 
@@ -164,7 +185,7 @@ export class Netfilter {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#monitor?.close()
-    for (const timer of [this.#retry, this.#echoTimer]) if (timer !== null) clearTimeout(timer)
+    for (const timer of [this.#retry, this.#echoTimer, this.#holdTimer]) if (timer !== null) clearTimeout(timer)
     this.#retry = null
     await this.#running
   }
@@ -181,8 +202,9 @@ export class Netfilter {
       do {
         this.#again = false
         if (this.#doubted) {
-          this.#doubted = false
           this.#actual = null
+          if (this.#heldBack()) continue
+          this.#doubted = false
           this.#fanOutDoubted = true
         }
         if (this.#fanOutDoubted) {
@@ -200,6 +222,34 @@ export class Netfilter {
       this.#running = null
     }
     this.#options.onProgress()
+  }
+
+  /** Whether a change of somebody else's has to stay for now; `#holdTimer` comes back to it. */
+  #heldBack(): boolean {
+    const now = Date.now()
+    const until = this.#contests.nextAt(now)
+    // A wish is no answer to the other writer; nor may one wait that failed a moment ago.
+    if (until === null || this.#changed.size > 0 || this.#fanOutDoubted || this.#failures > 0) return false
+    if (this.#holdTimer !== null) clearTimeout(this.#holdTimer)
+    this.#holdTimer = setTimeout(
+      () => {
+        this.#holdTimer = null
+        this.sync()
+      },
+      until - now + 1,
+    )
+    return true
+  }
+
+  #noteRepair(key: string, why: string): void {
+    this.#repairs++
+    this.#options.onRepair?.()
+    this.#options.log.info({ object: key, why }, 'repaired')
+    const now = Date.now()
+    if (this.#contests.note(key, now)) {
+      this.#options.log.warn({ object: key }, 'somebody else keeps changing this; leaving it alone for a while')
+    }
+    this.#contests.prune(now)
   }
 
   #wantsAnother(): boolean {
@@ -250,19 +300,25 @@ export class Netfilter {
     const difference = listing === null ? 'missing' : structureDifference(MAIN_TABLE, listing)
     this.#changed = new Map()
     const wanted = this.#copyWanted()
+    const known = this.#known
+    let foreign = difference
     if (listing === null || difference !== null) {
       this.#options.log.info({ operation: 'nft', why: difference }, 'writing table inet hybridnet')
       await this.#apply(replaceTable(MAIN_TABLE, wanted))
     } else {
       const current = new Map([...listing.sets].map(([name, set]) => [name, set.elements]))
+      if (known !== null) foreign = elementDifference(known, current)
       await this.#apply(elementChanges(MAIN_TABLE, current, wanted))
     }
     this.#actual = wanted
+    this.#known = wanted
+    if (known !== null && foreign !== null) this.#noteRepair('nft inet hybridnet', foreign)
   }
 
   async #syncFanOut(): Promise<void> {
     const vxlan = this.#vxlan
     if (this.#fannedOut === vxlan && vxlan !== null) return
+    const index = this.#vxlanIndex
     if (vxlan === null) {
       // An overlay network that is gone took its device along; its table would wait for a device of that name.
       if (this.#fannedOut === null) return
@@ -278,8 +334,13 @@ export class Netfilter {
       this.#fannedOut = vxlan
       return
     }
-    if (!(await this.#hangsOn(table, vxlan))) await this.#apply(replaceTable(table, new Map()))
+    const stood = this.#stood === index
+    if (!(await this.#hangsOn(table, vxlan))) {
+      await this.#apply(replaceTable(table, new Map()))
+      if (stood) this.#noteRepair('nft netdev hybridnet', 'not as written')
+    }
     this.#fannedOut = vxlan
+    this.#stood = index
   }
 
   /** Whether the fan-out table is ours to the letter, and in force on the device. */
@@ -313,4 +374,18 @@ export class Netfilter {
   }
 }
 
+/** The first set that holds other elements than are known to have been written, in words. */
+function elementDifference(
+  known: ReadonlyMap<string, ReadonlySet<string>>,
+  listed: ReadonlyMap<string, ReadonlySet<string>>,
+): string | null {
+  for (const { name } of MAIN_TABLE.sets) {
+    const before = known.get(name) ?? NO_ELEMENTS
+    const now = listed.get(name) ?? NO_ELEMENTS
+    if (before.size !== now.size || ![...before].every((value) => now.has(value))) return `set ${name} was changed`
+  }
+  return null
+}
+
+const NO_ELEMENTS: ReadonlySet<string> = new Set()
 const FAN_OUT_NAME: TableDefinition = { family: 'netdev', name: 'hybridnet', sets: [], chains: [] }

@@ -27,6 +27,7 @@ export class KernelState {
   readonly #tables = new Map<string, Set<string>>()
   readonly #rules: Readonly<Record<Family, Map<string, Rule>>> = { 4: new Map(), 6: new Map() }
   readonly #proxies = new Map<number, Set<IPAddress>>()
+  #proxyChanges = 0
   readonly #fdb = new Map<number, Map<string, Neigh>>()
   /** Values by path; null for a file that does not exist. Absent: never read. */
   readonly sysctls = new Map<string, string | null>()
@@ -53,7 +54,7 @@ export class KernelState {
     if (link !== undefined && this.#byName.get(link.name) === index) this.#byName.delete(link.name)
     this.links.delete(index)
     this.#addresses.delete(index)
-    this.#proxies.delete(index)
+    if (this.#proxies.delete(index)) this.#proxyChanges++
     this.#fdb.delete(index)
     for (const route of [...this.#routes.values()]) if (route.oif === index) this.deleteRoute(route)
     if (link === undefined) return
@@ -150,14 +151,20 @@ export class KernelState {
     return this.#proxies
   }
 
+  /** Grows with every change of the proxy neighbours here. */
+  get proxyChanges(): number {
+    return this.#proxyChanges
+  }
+
   setProxy(index: number, address: IPAddress): void {
+    this.#proxyChanges++
     const known = this.#proxies.get(index)
     if (known === undefined) this.#proxies.set(index, new Set([address]))
     else known.add(address)
   }
 
   deleteProxy(index: number, address: IPAddress): void {
-    this.#proxies.get(index)?.delete(address)
+    if (this.#proxies.get(index)?.delete(address) === true) this.#proxyChanges++
   }
 
   fdb(index: number): Iterable<Neigh> {
@@ -211,6 +218,7 @@ export class KernelState {
         return
       case 'proxy':
         this.#proxies.clear()
+        this.#proxyChanges++
         return
       case 'fdb':
         if (index === undefined) this.#fdb.clear()

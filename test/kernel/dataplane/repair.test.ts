@@ -1,8 +1,9 @@
 // Somebody deletes what is ours: each thing is back within a second, by notification and not by audit.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { DataplaneEngine } from '../../../lib/dataplane/index.ts'
+import { DataplaneEngine, type EngineStatus } from '../../../lib/dataplane/index.ts'
 import { parseAddress } from '../../../lib/ip/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { CONFIG, Fabric, hostLink, overlayInput, until, type TestNode } from './support.ts'
 
 let fabric: Fabric
@@ -126,6 +127,40 @@ test('a key that somebody keeps changing is held and reported, not fought for ev
     engine.status().contested.map(({ key }) => key),
     ['route 100.64.0.0/16 table 40000'],
   )
+})
+
+test('tables that somebody keeps deleting are held and reported; wishes are carried out all the same', async () => {
+  const netfilter = (): EngineStatus['netfilter'] => engine.status().netfilter
+  const drop = (): boolean => node.try('nft delete table inet hybridnet')
+  const stands = (): boolean => node.try('nft list set inet hybridnet local_pod4')
+  while (netfilter().contested.length === 0) {
+    const { repairs } = netfilter()
+    assert.ok(repairs < 40, 'contested long ago')
+    drop()
+    await eventually(() => netfilter().repairs > repairs, 30_000)
+  }
+  assert.equal(
+    netfilter().contested.map(({ key }) => key),
+    ['nft inet hybridnet'],
+  )
+  assert.ok(engine.status().contested.some(({ key }) => key === 'nft inet hybridnet'))
+  const { repairs } = netfilter()
+  const held = performance.now()
+  for (let i = 0; i < 20; i++) {
+    node.try('nft delete table inet hybridnet; nft add table inet hybridnet')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  // Holds take 5 s and longer: one may have ended for every 5 s that passed.
+  const ended = Math.floor((performance.now() - held) / 5000)
+  assert.ok(netfilter().repairs - repairs <= 1 + ended, `${netfilter().repairs - repairs} repairs of 20 deletions`)
+  assert.not.ok(netfilter().inSync)
+  await eventually(() => netfilter().inSync && stands(), 60_000)
+  drop()
+  const address = parseAddress('100.64.0.12')
+  engine.setInput({
+    pods: { set: [{ key: 'default/b', address, mode: 'VXLAN', vlanId: null, hostLink: hostLink('a') }] },
+  })
+  await eventually(() => node.run('nft list table inet hybridnet').includes('100.64.0.12'), 30_000)
 })
 
 test.run()
