@@ -103,8 +103,8 @@ for (const [family, address] of [
     const before = resolver.stats().answered
     const rtt = await ping(namespace, address, 2000)
     assert.ok(rtt !== null, 'answered')
-    // Counted just after the send that lets the echo go.
-    await until('the count', () => resolver.stats().answered === before + 1)
+    // Counted just after the send that lets the echo go; a busy machine may make the kernel ask twice.
+    await until('the count', () => resolver.stats().answered > before)
     const entry = (await socket.neighbours({ index: V })).find(({ dst }) => dst === address)
     assert.is(entry?.mac, VTEP[1])
     assert.is(entry?.state, NUD_REACHABLE)
