@@ -62,7 +62,7 @@ export async function run(argv: string[]): Promise<number> {
     }
     const log = createLogger({ name: 'daemon', level: flags['log-level'] })
     const leaveStartUp = exitOnSignals(log)
-    const client = await KubeClient.load({ kubeconfig: flags.kubeconfig, logger: log })
+    const client = await KubeClient.load({ kubeconfig: flags.kubeconfig, userAgent: 'hybridnet-daemon/1', logger: log })
     const vlan = flags['prefer-vlan-interfaces']
     const daemon = await startDaemon({
       client,

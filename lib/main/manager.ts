@@ -156,6 +156,7 @@ export async function run(argv: string[]): Promise<number> {
     kubeconfig: values.kubeconfig,
     qps: values['kube-client-qps'],
     burst: values['kube-client-burst'],
+    userAgent: 'hybridnet-manager/1',
     logger: log,
   })
   const server = await serveHttp(values['metrics-port'], registry, log)

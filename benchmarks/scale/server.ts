@@ -1,0 +1,178 @@
+// The API server of the benchmark, in a process of its own: counts what clients do, and can be filled and kept busy without
+// going through HTTP.
+import { IPINSTANCES, LABEL_NODE, NODEINFOS, NODES, addressToName } from '../../lib/api/index.ts'
+import { formatAddress, formatMac, type IPAddress } from '../../lib/ip/index.ts'
+import { assemble } from '../../lib/standalone/apiserver/server.ts'
+import type { Context } from '../../lib/standalone/apiserver/context.ts'
+import type { Change } from '../../lib/standalone/apiserver/store.ts'
+import type { ApiServer, KubeObject } from '../../lib/standalone/apiserver/types.ts'
+import { create, remove } from '../../lib/standalone/apiserver/write.ts'
+import { hollowNode, nodeInfoObject, nodeObject } from '../../lib/standalone/hollow/index.ts'
+import { crdDirectory } from '../../lib/standalone/project.ts'
+import { Traffic } from './traffic.ts'
+import { answer } from './worker.ts'
+
+/** Counts of the store. */
+export interface Counts {
+  readonly nodes: number
+  readonly pods: number
+  readonly instances: number
+  /** Pods whose status says Running. */
+  readonly running: number
+}
+
+/** One event made by `events`: what was written and when, nanoseconds of the monotonic clock. */
+export interface MadeEvent {
+  readonly address: IPAddress
+  readonly type: 'new' | 'del'
+  readonly at: bigint
+}
+
+const traffic = new Traffic().start()
+let running: { server: ApiServer; context: Context } | null = null
+let runningPods = 0
+
+/** Milliseconds of work between two turns of the event loop while the store is filled. */
+const sliceMs = 20
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+function context(): Context {
+  if (running === null) throw new Error('not started')
+  return running.context
+}
+
+function write(resource: { plural: string; group: string; version: string; kind: string }, object: object): void {
+  const { group, version, plural, kind } = resource
+  const apiVersion = group === '' ? version : `${group}/${version}`
+  const found = context().registry.find(apiVersion, plural)
+  if (found === undefined) throw new Error(`the server has no ${apiVersion} ${plural}`)
+  const body = { apiVersion, kind, ...object } as unknown as KubeObject
+  create(context(), found, body.metadata.namespace ?? '', body, { dryRun: false, manager: null })
+}
+
+/** An IPInstance as the manager would write it; without an owner, whose absence would have it collected. */
+function instance(address: IPAddress, node: string, pod: string, uid: string): object {
+  const text = formatAddress(address)
+  return {
+    metadata: {
+      name: addressToName(address),
+      namespace: 'default',
+      labels: {
+        'networking.alibaba.com/version': 'v1.2',
+        'networking.alibaba.com/network': 'overlay',
+        'networking.alibaba.com/subnet': 'overlay-v4',
+        [LABEL_NODE]: node,
+        'networking.alibaba.com/pod': pod,
+        'networking.alibaba.com/pod-uid': uid,
+      },
+    },
+    spec: {
+      network: 'overlay',
+      subnet: 'overlay-v4',
+      address: {
+        version: '4',
+        ip: `${text}/10`,
+        netID: 4,
+        mac: formatMac(0x0212_3400_0000 + (Number(address) & 0xffffff)),
+      },
+      binding: {
+        referredObject: { kind: 'Pod', name: pod, uid },
+        nodeName: node,
+        podUID: uid,
+        podName: pod,
+      },
+    },
+  }
+}
+
+function countRunning({ type, current, previous }: Change): void {
+  const phase = (object: KubeObject | undefined): string =>
+    (object?.['status'] as { phase?: string } | undefined)?.phase ?? ''
+  if (phase(previous?.object) === 'Running') runningPods--
+  if (type !== 'DELETED' && phase(current.object) === 'Running') runningPods++
+}
+
+answer({
+  async start({ hosts, port }: { hosts: readonly string[]; port: number }) {
+    running = await assemble({ listen: hosts.map((host) => ({ host, port })), crdDirectory: crdDirectory() })
+    running.context.store.subscribe('/pods', countRunning)
+    return { url: running.server.url, kubeconfig: running.server.kubeconfig() }
+  },
+
+  traffic: () => traffic.read(),
+
+  counts: (): Counts => {
+    const size = (collection: string): number => context().store.collection(collection).size
+    return {
+      nodes: size('/nodes'),
+      pods: size('/pods'),
+      instances: size('networking.alibaba.com/ipinstances'),
+      running: runningPods,
+    }
+  },
+
+  /** Nodes with NodeInfos, and IPInstances spread over them; no pods. */
+  async fill({ nodes, instances, first }: { nodes: number; instances: number; first: number }) {
+    let sliceEnd = performance.now() + sliceMs
+    const pause = async (): Promise<void> => {
+      if (performance.now() < sliceEnd) return
+      await breathe()
+      sliceEnd = performance.now() + sliceMs
+    }
+    for (let index = 1; index <= nodes; index++) {
+      const node = hollowNode(index, 'hollow-')
+      write(NODES, nodeObject(node, {}))
+      const stored = context().store.get('/nodes', node.name)
+      write(NODEINFOS, nodeInfoObject(node, stored?.object.metadata.uid ?? ''))
+      await pause()
+    }
+    for (let index = 0; index < instances; index++) {
+      const node = hollowNode((index % nodes) + 1, 'hollow-').name
+      write(
+        IPINSTANCES,
+        instance(
+          first + index,
+          node,
+          `pod-${index}`,
+          `00000000-0000-4000-8000-${index.toString(16).padStart(12, '0')}`,
+        ),
+      )
+      await pause()
+    }
+  },
+
+  /** IPInstances of one node come and go in turn, `rate` a second for `count` events, at even distances. */
+  async events({ node, addresses, pods, rate, count }: EventOrder): Promise<MadeEvent[]> {
+    const resource = context().registry.find('networking.alibaba.com/v1', IPINSTANCES.plural)
+    if (resource === undefined) throw new Error('no IPInstances')
+    const made: MadeEvent[] = []
+    const one = (number: number): void => {
+      const slot = number % addresses.length
+      const address = addresses[slot] ?? 0
+      const isNew = Math.floor(number / addresses.length) % 2 === 0
+      made.push({ address, type: isNew ? 'new' : 'del', at: process.hrtime.bigint() })
+      if (isNew) write(IPINSTANCES, instance(address, node, pods[slot] ?? '', `uid-${slot}`))
+      else remove(context(), resource, 'default', addressToName(address), { dryRun: false, preconditions: {} })
+    }
+    const started = performance.now()
+    while (made.length < count) {
+      const due = Math.min(count, Math.floor(((performance.now() - started) / 1000) * rate))
+      while (made.length < due) one(made.length)
+      await breathe()
+    }
+    return made
+  },
+
+  async close() {
+    await running?.server.close()
+  },
+})
+
+export interface EventOrder {
+  readonly node: string
+  readonly addresses: readonly number[]
+  /** Pod of each address. */
+  readonly pods: readonly string[]
+  readonly rate: number
+  readonly count: number
+}
