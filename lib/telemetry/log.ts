@@ -11,13 +11,15 @@ export interface LogOptions {
   readonly level?: string
   /** File descriptor to write to; 1 (stdout) unless given. */
   readonly fd?: number
+  /** Takes the lines instead of a descriptor. */
+  readonly sink?: { write(line: string): unknown }
 }
 
 /** A root logger of a program; components take `logger.child({ component })` of it. */
 export function createLogger(options: LogOptions): Logger {
   return pino(
     { name: options.name, level: options.level ?? 'info', base: { name: options.name, pid: process.pid } },
-    pino.destination({ fd: options.fd ?? 1, sync: true }),
+    options.sink ?? pino.destination({ fd: options.fd ?? 1, sync: true }),
   )
 }
 
