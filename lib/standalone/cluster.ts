@@ -17,6 +17,7 @@ import { type ClientOptions, type DirectConnection, isNotFound, KubeClient } fro
 import type { Logger } from '../telemetry/log.ts'
 import type { ApiServer } from './apiserver/index.ts'
 import { kubeconfig } from './apiserver/kubeconfig.ts'
+import { defaultNodeTiming, type NodeTiming } from './controllers/index.ts'
 import { type ControlPlane, type ControlPlaneFactory, EmbeddedControlPlane } from './control-plane.ts'
 import { drain } from './drain.ts'
 import { HollowFleet } from './hollow/index.ts'
@@ -50,6 +51,8 @@ export interface ClusterOptions {
   readonly managerFlags?: readonly string[]
   /** What to run against. Default the embedded control plane. */
   readonly controlPlane?: ControlPlaneFactory
+  /** How soon silent and missing nodes are dealt with. Default: as Kubernetes does, after 40 s. */
+  readonly nodeTiming?: NodeTiming
   readonly log: Logger
   /** Told what was done, in words for a person. */
   readonly onProgress?: (text: string) => void
@@ -122,7 +125,9 @@ export class Cluster {
     const fabric = await Fabric.create({ families: options.families ?? [4, 6] })
     const hosts = fabric.supervisorAddresses.map(formatAddress)
     const serve = options.controlPlane ?? ((context) => EmbeddedControlPlane.serve(context))
-    const cluster = new Cluster(options, directory, fabric, await serve({ directory, hosts, log: options.log }))
+    const nodeTiming = options.nodeTiming ?? defaultNodeTiming
+    const controlPlane = await serve({ directory, hosts, nodeTiming, log: options.log })
+    const cluster = new Cluster(options, directory, fabric, controlPlane)
     try {
       await cluster.#bringUp()
       return cluster
@@ -162,7 +167,7 @@ export class Cluster {
    * @throws Error when the name is taken
    */
   async addNode(name = this.#nextName(), labels: Readonly<Record<string, string>> = {}): Promise<ClusterNode> {
-    const { log, programs, environment, daemonFlags } = this.#options
+    const { log, programs, environment, daemonFlags, nodeTiming } = this.#options
     const host = await this.fabric.addNode(name)
     const node = new ClusterNode({
       fabric: this.fabric,
@@ -176,6 +181,8 @@ export class Cluster {
       runDaemon: programs ?? true,
       daemonFlags: daemonFlags ?? [],
       environment: environment ?? {},
+      // As with the real ones' 10 s and 40 s: several beats may be lost.
+      heartbeatMs: Math.min(10_000, (nodeTiming ?? defaultNodeTiming).graceMs / 4),
       log: log.child({ component: 'kubelet', node: name }),
     })
     this.#nodes.push(node)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type ApiServer, startApiServer } from './apiserver/index.ts'
-import { Controllers } from './controllers/index.ts'
+import { Controllers, type NodeTiming } from './controllers/index.ts'
 import { apiSocketName } from './launcher.ts'
 import type { FabricHost } from './nodes/fabric.ts'
 import { Scheduler } from './nodes/scheduler.ts'
@@ -20,6 +20,8 @@ export interface ControlPlaneContext {
   readonly directory: string
   /** Addresses at which the nodes reach the supervisor's namespace: serve on {@link apiPort} of each, and of 127.0.0.1. */
   readonly hosts: readonly string[]
+  /** When nodes that fall silent, and pods of nodes that are gone, are dealt with. */
+  readonly nodeTiming: NodeTiming
   readonly log: Logger
 }
 
@@ -48,16 +50,19 @@ export type ControlPlaneFactory = (context: ControlPlaneContext) => Promise<Cont
 /** The API server of ./apiserver, the scheduler of ./nodes and the controllers of ./controllers. */
 export class EmbeddedControlPlane implements ControlPlane {
   readonly apiServer: ApiServer
+  readonly #nodeTiming: NodeTiming
   readonly #log: Logger
   #parts: readonly { stop(): Promise<void> }[] = []
 
-  private constructor(apiServer: ApiServer, log: Logger) {
+  private constructor(apiServer: ApiServer, { nodeTiming, log }: ControlPlaneContext) {
     this.apiServer = apiServer
+    this.#nodeTiming = nodeTiming
     this.#log = log
   }
 
   /** The {@link ControlPlaneFactory} of clusters that ask for no other. */
-  static async serve({ directory, hosts, log }: ControlPlaneContext): Promise<EmbeddedControlPlane> {
+  static async serve(context: ControlPlaneContext): Promise<EmbeddedControlPlane> {
+    const { directory, hosts, log } = context
     const apiServer = await startApiServer({
       listen: [
         ...[...hosts, '127.0.0.1'].map((host) => ({ host, port: apiPort })),
@@ -67,7 +72,7 @@ export class EmbeddedControlPlane implements ControlPlane {
       crdDirectory: crdDirectory(),
       log: log.child({ component: 'apiserver' }),
     })
-    return new EmbeddedControlPlane(apiServer, log)
+    return new EmbeddedControlPlane(apiServer, context)
   }
 
   get url(): string {
@@ -84,7 +89,7 @@ export class EmbeddedControlPlane implements ControlPlane {
 
   async start(client: KubeClient): Promise<void> {
     const scheduler = new Scheduler(client, this.#log.child({ component: 'scheduler' }))
-    const controllers = new Controllers(client, this.#log.child({ component: 'controllers' }))
+    const controllers = new Controllers(client, this.#log.child({ component: 'controllers' }), this.#nodeTiming)
     this.#parts = [scheduler, controllers]
     await Promise.all([scheduler.start(), controllers.start()])
   }

@@ -35,6 +35,8 @@ export interface ClusterNodeOptions {
   readonly runDaemon: boolean
   readonly daemonFlags: readonly string[]
   readonly environment: Readonly<Record<string, string>>
+  /** Milliseconds between the kubelet's heartbeats. */
+  readonly heartbeatMs: number
   readonly log: Logger
 }
 
@@ -113,7 +115,7 @@ export class ClusterNode {
   async startKubelet(): Promise<void> {
     if (this.#kubelet !== null) return
     if (this.#bootId === null) throw new Error(`${this.name} is switched off`)
-    const { api, labels, log } = this.#options
+    const { api, labels, heartbeatMs, log } = this.#options
     const { client, close } = clientFrom(this.host.namespace, api)
     const addresses = this.host.addresses.map(({ address }) => formatAddress(address))
     const kubelet = new Kubelet({
@@ -124,6 +126,7 @@ export class ClusterNode {
       runtime: this.runtime,
       echoPort,
       bootId: this.#bootId,
+      heartbeatMs,
       machineId: createHash('sha256').update(this.name).digest('hex').slice(0, 32),
       log,
     })

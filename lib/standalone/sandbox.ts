@@ -70,7 +70,7 @@ const ownerFile = '/run/hybridnet-sandbox'
  * Give the sandbox an empty /run of its own, so that `ip netns`, lock files and sockets neither see nor touch the machine's.
  * Repeating it does nothing.
  *
- * Equivalent to: `mount -t tmpfs tmpfs /run; mkdir /run/netns`
+ * Equivalent to: `mount -t tmpfs tmpfs /run; mkdir /run/netns; mount --bind /run/netns /run/netns`
  */
 export async function prepareSandbox(): Promise<void> {
   assertSandbox('mounting over /run')
@@ -79,6 +79,10 @@ export async function prepareSandbox(): Promise<void> {
   await execute('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'hybridnet', '/run'])
   if (!lstatSync('/var/run').isSymbolicLink()) await execute('mount', ['--bind', '/run', '/var/run'])
   mkdirSync(namespaceDirectory, { mode: 0o755 })
+  // As `ip netns add` makes it. Otherwise that mounts the directory over itself, with all namespaces in it, and none that
+  // was there before could be removed any more (EBUSY).
+  await execute('mount', ['--bind', namespaceDirectory, namespaceDirectory])
+  await execute('mount', ['--make-shared', namespaceDirectory])
   mkdirSync('/run/lock', { mode: 0o755 })
   writeFileSync(ownerFile, own)
 }

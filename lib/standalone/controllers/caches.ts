@@ -1,8 +1,9 @@
 // The local copies the workload controllers share: one watch per kind, however many of them look.
-import { ENDPOINT_SLICES, PODS, SERVICES } from '../../api/index.ts'
-import { Informer, type KubeClient, type ResourceType } from '../../kube/index.ts'
+import { ENDPOINT_SLICES, NODES, PODS, SERVICES } from '../../api/index.ts'
+import { Informer, type KubeClient, leaseResource, type ObjectMeta, type ResourceType } from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { controllerOf } from './claim.ts'
+import type { HealthNode } from './node-health.ts'
 import {
   CONTROLLER_REVISIONS,
   DEPLOYMENTS,
@@ -23,7 +24,15 @@ import {
 /** The service a slice belongs to. */
 export const serviceNameLabel = 'kubernetes.io/service-name'
 
+/** Where kubelets renew their leases. */
+const nodeLeases = 'kube-node-lease'
+
+type NodeMeta = ObjectMeta & { readonly name: string }
+
 export class Caches {
+  readonly nodes: Informer<HealthNode & { readonly metadata: NodeMeta }>
+  /** Of nodes, without what is in them: that they change is what counts. */
+  readonly leases: Informer<{ readonly metadata: NodeMeta }>
   readonly pods: Informer<Pod>
   readonly replicaSets: Informer<ReplicaSet>
   readonly deployments: Informer<Deployment>
@@ -34,17 +43,28 @@ export class Caches {
   readonly endpoints: Informer<Endpoints>
 
   constructor(client: KubeClient, log: Logger) {
-    const owned = <T extends { readonly metadata: Meta }>(resource: ResourceType): Informer<T> =>
+    const owned = <T extends { readonly metadata: Meta }>(
+      resource: ResourceType,
+      indexes: Readonly<Record<string, (object: T) => readonly string[]>> = {},
+    ): Informer<T> =>
       new Informer<T>(client, {
         resource,
         indexes: {
+          ...indexes,
           namespace: ({ metadata }) => [metadata.namespace],
           uid: ({ metadata }) => [metadata.uid],
           owner: ({ metadata }) => [controllerOf(metadata) ?? `orphan/${metadata.namespace}`],
         },
         logger: log,
       })
-    this.pods = owned<Pod>(PODS)
+    this.nodes = new Informer(client, { resource: NODES, logger: log })
+    this.leases = new Informer(client, {
+      resource: leaseResource,
+      namespace: nodeLeases,
+      metadataOnly: true,
+      logger: log,
+    })
+    this.pods = owned<Pod>(PODS, { node: ({ spec }) => (spec.nodeName ? [spec.nodeName] : []) })
     this.replicaSets = owned<ReplicaSet>(REPLICA_SETS)
     this.deployments = owned<Deployment>(DEPLOYMENTS)
     this.statefulSets = owned<StatefulSet>(STATEFUL_SETS)
@@ -70,8 +90,8 @@ export class Caches {
   }
 
   #all(): { start(): { synced: Promise<void> }; stop(): Promise<void> }[] {
-    const { pods, replicaSets, deployments, statefulSets, revisions, services, slices, endpoints } = this
-    return [pods, replicaSets, deployments, statefulSets, revisions, services, slices, endpoints]
+    const { nodes, leases, pods, replicaSets, deployments, statefulSets, revisions, services, slices, endpoints } = this
+    return [nodes, leases, pods, replicaSets, deployments, statefulSets, revisions, services, slices, endpoints]
   }
 }
 

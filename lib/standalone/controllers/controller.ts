@@ -6,6 +6,7 @@ import {
   type Informer,
   type KubeClient,
   objectKey,
+  type ObjectMeta,
   type ResourceType,
   WorkQueue,
 } from '../../kube/index.ts'
@@ -66,7 +67,7 @@ export abstract class Controller {
 
   protected event(
     kind: ResourceType,
-    metadata: Meta,
+    metadata: ObjectMeta,
     type: 'Normal' | 'Warning',
     reason: string,
     message: string,

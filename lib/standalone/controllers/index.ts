@@ -1,14 +1,15 @@
 // The workload controllers of kube-controller-manager that this project's users and tests need: Deployments, ReplicaSets,
-// StatefulSets, and the endpoints of Services. Each watches through lib/kube like any program outside would, so they work
+// StatefulSets, the endpoints of Services, and the life of nodes. Each watches through lib/kube like any program outside would, so they work
 // against a real API server just as well. Namespaces and garbage collection are the API server's own (apiserver/).
 //
-// Not here: DaemonSets, Jobs, autoscaling, disruption budgets, node life cycle, service accounts' tokens, volumes.
+// Not here: DaemonSets, Jobs, autoscaling, disruption budgets, service accounts' tokens, volumes.
 import type { KubeClient } from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { Caches } from './caches.ts'
 import type { Controller } from './controller.ts'
 import { DeploymentController } from './deployment.ts'
 import { EndpointsController } from './endpoints.ts'
+import { defaultNodeTiming, NodeLifecycleController, type NodeTiming } from './node-lifecycle.ts'
 import { ReplicaSetController } from './replicaset.ts'
 import { StatefulSetController } from './statefulset.ts'
 
@@ -17,7 +18,7 @@ export class Controllers {
   readonly #controllers: readonly Controller[]
 
   /** @param client stays the caller's to close */
-  constructor(client: KubeClient, log: Logger) {
+  constructor(client: KubeClient, log: Logger, timing: NodeTiming = defaultNodeTiming) {
     const caches = new Caches(client, log)
     const options = { client, caches, log }
     this.#caches = caches
@@ -26,6 +27,7 @@ export class Controllers {
       new ReplicaSetController(options),
       new StatefulSetController(options),
       new EndpointsController(options),
+      new NodeLifecycleController(options, timing),
     ]
   }
 
@@ -42,3 +44,4 @@ export class Controllers {
 }
 
 export { CONTROLLER_REVISIONS, DEPLOYMENTS, ENDPOINTS, REPLICA_SETS, STATEFUL_SETS } from './types.ts'
+export { defaultNodeTiming, type NodeTiming } from './node-lifecycle.ts'

@@ -34,6 +34,8 @@ export interface KubeletOptions {
   readonly bootId: string
   /** Of the machine, as in /etc/machine-id. */
   readonly machineId: string
+  /** Milliseconds between heartbeats. Default 10,000. */
+  readonly heartbeatMs?: number
   /** TCP port of the responder in each pod. */
   readonly echoPort: number
   readonly log: Logger
@@ -78,6 +80,8 @@ export class Kubelet {
       labels: options.labels ?? {},
       bootId: options.bootId,
       machineId: options.machineId,
+      heartbeatMs: options.heartbeatMs ?? 10_000,
+      events: this.#events,
       networkProblem: () => this.#networkProblem(),
       log: this.#log,
     })

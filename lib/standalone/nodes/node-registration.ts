@@ -1,16 +1,24 @@
-// A kubelet's word that its node exists and is well: the Node object, its status, and the lease renewed every 10 seconds.
+// A kubelet's word that its node exists and is well: the Node object, its status, and the lease renewed with each heartbeat.
+// The status is written when it differs from what the API shows (another may have written it, above all the node controller
+// after a silence), and every five minutes in any case.
+//
+// As with the real one, a Node that somebody deletes comes back only with a new kubelet.
 import { NODES } from '../../api/index.ts'
-import { ApiError, type KubeClient, type ResourceType } from '../../kube/index.ts'
+import {
+  ApiError,
+  Backoff,
+  deepEqual,
+  type EventRecorder,
+  involvedObject,
+  type KubeClient,
+  leaseResource,
+  type ObjectMeta,
+  type ResourceType,
+  sleep,
+} from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { type Condition, nodeStatus } from './pod-status.ts'
 
-const leases: ResourceType = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  plural: 'leases',
-  kind: 'Lease',
-  namespaced: true,
-}
 const namespaces: ResourceType = {
   group: '',
   version: 'v1',
@@ -21,12 +29,16 @@ const namespaces: ResourceType = {
 const leaseNamespace = 'kube-node-lease'
 
 /** Kubelet's own numbers. */
-const renewIntervalMs = 10_000
-const leaseDurationSeconds = 40
+const beatsPerLease = 4
+const reportIntervalMs = 300_000
 
 interface Node {
-  metadata: { name: string; uid?: string; labels?: Record<string, string> }
-  status?: { conditions?: readonly Condition[] }
+  readonly metadata: ObjectMeta & { readonly name: string }
+  readonly status?: {
+    readonly conditions?: readonly Condition[]
+    readonly nodeInfo?: { readonly bootID?: string }
+    readonly [field: string]: unknown
+  }
 }
 
 export interface NodeRegistrationOptions {
@@ -37,97 +49,153 @@ export interface NodeRegistrationOptions {
   readonly labels: Readonly<Record<string, string>>
   readonly bootId: string
   readonly machineId: string
+  /** Milliseconds between heartbeats. */
+  readonly heartbeatMs: number
   /** Why pods cannot get a network now; null when they can. */
   readonly networkProblem: () => Promise<string | null>
+  readonly events: EventRecorder
   readonly log: Logger
 }
 
 export class NodeRegistration {
   readonly #options: NodeRegistrationOptions
-  #timer: NodeJS.Timeout | null = null
-  #stopped = false
-  #reported: string | null = null
-  #inFlight: Promise<void> = Promise.resolve()
+  readonly #stopping = new AbortController()
+  #uid: string | undefined
+  #reportedAt = -Infinity
+  #beating: Promise<void> = Promise.resolve()
+  /** The report that runs; the next waits for it, whatever becomes of it. */
+  #reporting: Promise<void> = Promise.resolve()
 
   constructor(options: NodeRegistrationOptions) {
     this.#options = options
   }
 
-  /** Register the node (again) and keep its status and lease up to date. */
+  /**
+   * Register the node (again) and keep its status and lease up to date. Tries until it succeeds.
+   *
+   * @throws the reason of {@link stop}, when it comes first
+   */
   async start(): Promise<void> {
+    const { signal } = this.#stopping
+    const backoff = new Backoff({ baseMs: 200, maxMs: 7000 })
+    for (;;) {
+      try {
+        await this.#register()
+        await this.#beat()
+        break
+      } catch (error) {
+        signal.throwIfAborted()
+        this.#options.log.warn({ err: error }, 'node cannot be registered yet')
+        await sleep(backoff.next(), signal)
+      }
+    }
+    this.#beating = this.#beatOn()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error(`kubelet of ${this.#options.name} stops`))
+    await this.#beating
+    await this.#reporting.catch(() => undefined)
+  }
+
+  /** Look at the node now instead of at the next heartbeat, and report what changed. */
+  refresh(): Promise<void> {
+    const report = this.#reporting.catch(() => undefined).then(() => this.#reportStatus())
+    this.#reporting = report
+    return report
+  }
+
+  /** A new node is not ready: it says so before the node controller can, so that no pod comes too early. */
+  async #register(): Promise<void> {
     const { client, name, labels } = this.#options
+    const { signal } = this.#stopping
     const wanted = {
       'kubernetes.io/hostname': name,
       'kubernetes.io/os': 'linux',
       'kubernetes.io/arch': process.arch === 'x64' ? 'amd64' : process.arch,
       ...labels,
     }
+    const taints = [{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }]
+    let node: Node
     try {
-      await client.create(NODES, { metadata: { name, labels: wanted }, spec: {} })
+      node = await client.create<Node>(NODES, { metadata: { name, labels: wanted }, spec: { taints } }, { signal })
     } catch (error) {
       if (!(error instanceof ApiError && error.isAlreadyExists)) throw error
-      await client.patch('merge', NODES, { name }, { metadata: { labels: wanted } })
+      node = await client.patch<Node>('merge', NODES, { name }, { metadata: { labels: wanted } }, { signal })
     }
-    await this.#beat()
-    this.#schedule()
+    this.#uid = node.metadata.uid
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    await this.#inFlight
-  }
-
-  /** Look at the network now, and report it if it changed; otherwise that waits for the next beat. */
-  refresh(): Promise<void> {
-    this.#inFlight = this.#inFlight.then(() => this.#reportStatus(false))
-    return this.#inFlight
-  }
-
-  #schedule(): void {
-    if (this.#stopped) return
-    this.#timer = setTimeout(() => {
-      this.#inFlight = this.#beat()
-        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'node heartbeat failed; next in 10 s'))
-        .then(() => this.#schedule())
-    }, renewIntervalMs)
+  async #beatOn(): Promise<void> {
+    const { heartbeatMs, log } = this.#options
+    const { signal } = this.#stopping
+    for (;;) {
+      try {
+        await sleep(heartbeatMs, signal)
+        await this.#beat()
+      } catch (error) {
+        if (signal.aborted) return
+        log.warn({ err: error, nextMs: heartbeatMs }, 'node heartbeat failed')
+      }
+    }
   }
 
   async #beat(): Promise<void> {
-    await this.#reportStatus(this.#reported === null)
-    await this.#renewLease()
+    // The lease counts; what keeps a status from being written must not make the node look dead.
+    const [lease, report] = await Promise.allSettled([this.#renewLease(), this.refresh()])
+    for (const result of [lease, report]) if (result.status === 'rejected') throw result.reason as Error
   }
 
-  async #reportStatus(force: boolean): Promise<void> {
-    const { client, name, addresses, bootId, machineId, networkProblem } = this.#options
+  async #reportStatus(): Promise<void> {
+    const { client, name, addresses, bootId, machineId, networkProblem, events } = this.#options
+    const { signal } = this.#stopping
     const problem = await networkProblem()
-    const report = JSON.stringify(problem)
-    if (!force && report === this.#reported) return
-    const node = await client.get<Node>(NODES, { name })
+    const node = await client.get<Node>(NODES, { name }, { signal })
     const present = node.status?.conditions ?? []
     const status = nodeStatus({ name, addresses, bootId, machineId, present }, problem)
-    await client.patchStatus('merge', NODES, { name }, { status })
-    this.#reported = report
+    const due = performance.now() - this.#reportedAt >= reportIntervalMs
+    if (!due && deepEqual(withoutBeats({ ...node.status, ...status }), withoutBeats(node.status ?? {}))) return
+    const before = node.status?.nodeInfo?.bootID
+    if (before !== undefined && before !== bootId) {
+      const message = `Node ${name} has been rebooted, boot id: ${bootId}`
+      events.event(involvedObject(NODES, node.metadata), 'Warning', 'Rebooted', message)
+    }
+    await client.patchStatus('merge', NODES, { name }, { status }, { signal })
+    this.#reportedAt = performance.now()
   }
 
+  /** The lease belongs to the node, and goes with it. */
   async #renewLease(): Promise<void> {
-    const { client, name } = this.#options
+    const { client, name, heartbeatMs } = this.#options
+    const { signal } = this.#stopping
     const renewTime = new Date().toISOString().replace('Z', '000Z')
     const ref = { namespace: leaseNamespace, name }
+    const leaseDurationSeconds = Math.max(1, Math.round((beatsPerLease * heartbeatMs) / 1000))
     const spec = { holderIdentity: name, leaseDurationSeconds, renewTime }
+    const metadata = { ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name, uid: this.#uid }] }
     try {
-      await client.patch('merge', leases, ref, { spec })
+      await client.patch('merge', leaseResource, ref, { metadata, spec }, { signal })
     } catch (error) {
       if (!(error instanceof ApiError && error.isNotFound)) throw error
-      await ensureNamespace(client, leaseNamespace)
-      await client.create(leases, { metadata: ref, spec })
+      await ensureNamespace(client, leaseNamespace, signal)
+      await client.create(leaseResource, { metadata: { ...ref, ...metadata }, spec }, { signal })
     }
   }
 }
 
-async function ensureNamespace(client: KubeClient, name: string): Promise<void> {
+/** A status without the times that change by themselves. */
+function withoutBeats(status: { readonly conditions?: unknown; readonly [field: string]: unknown }): unknown {
+  const conditions = (status.conditions ?? []) as readonly Condition[]
+  const byType = conditions.map((condition): [string, unknown] => [
+    condition.type,
+    { ...condition, lastHeartbeatTime: 0 },
+  ])
+  return { ...status, conditions: Object.fromEntries(byType) }
+}
+
+async function ensureNamespace(client: KubeClient, name: string, signal: AbortSignal): Promise<void> {
   try {
-    await client.create(namespaces, { metadata: { name } })
+    await client.create(namespaces, { metadata: { name } }, { signal })
   } catch (error) {
     if (!(error instanceof ApiError && error.isAlreadyExists)) throw error
   }

@@ -1,19 +1,8 @@
 // Where a pod may run and where it goes, as pure functions: the part of kube-scheduler this project depends on (node name,
-// nodeSelector, required node affinity, taints, readiness), then the node with the fewest pods. Resources, pod affinity,
+// nodeSelector, required node affinity, taints, cordons), then the node with the fewest pods. Resources, pod affinity,
 // topology spread and preemption are not looked at.
 
-export interface Taint {
-  readonly key: string
-  readonly value?: string
-  readonly effect: string
-}
-
-export interface Toleration {
-  readonly key?: string
-  readonly operator?: string
-  readonly value?: string
-  readonly effect?: string
-}
+import { type Taint, tolerating, type Toleration } from '../taints.ts'
 
 export interface SelectorRequirement {
   readonly key: string
@@ -29,7 +18,6 @@ interface NodeSelectorTerm {
 /** The fields of a Pod that placement reads. */
 export interface PlaceablePod {
   readonly spec: {
-    readonly hostNetwork?: boolean
     readonly nodeSelector?: Readonly<Record<string, string>>
     readonly tolerations?: readonly Toleration[]
     readonly affinity?: {
@@ -48,7 +36,6 @@ export interface PlacementNode {
   readonly labels: Readonly<Record<string, string>>
   readonly taints: readonly Taint[]
   readonly unschedulable: boolean
-  readonly ready: boolean
   /** Pods bound to it, terminating ones included. */
   readonly pods: number
 }
@@ -80,8 +67,6 @@ export function refuses(pod: PlaceablePod, node: PlacementNode): string | null {
   }
   const taint = node.taints.find((candidate) => candidate.effect !== 'PreferNoSchedule' && !tolerates(pod, candidate))
   if (taint !== undefined) return `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`
-  // A real cluster taints nodes that are not ready; there is no such controller here.
-  if (!node.ready && pod.spec.hostNetwork !== true) return 'node(s) were not ready'
   const selector = Object.entries(pod.spec.nodeSelector ?? {})
   if (!selector.every(([key, value]) => node.labels[key] === value) || !matchesAffinity(pod, node)) {
     return "node(s) didn't match Pod's node affinity/selector"
@@ -89,16 +74,7 @@ export function refuses(pod: PlaceablePod, node: PlacementNode): string | null {
   return null
 }
 
-/** The toleration rules of core/v1 (`Toleration.ToleratesTaint`). */
-function tolerates(pod: PlaceablePod, taint: Taint): boolean {
-  return (pod.spec.tolerations ?? []).some((toleration) => {
-    if (toleration.effect !== undefined && toleration.effect !== '' && toleration.effect !== taint.effect) return false
-    const anyKey = toleration.key === undefined || toleration.key === ''
-    if (!anyKey && toleration.key !== taint.key) return false
-    if (toleration.operator === 'Exists') return true
-    return !anyKey && (toleration.value ?? '') === (taint.value ?? '')
-  })
-}
+const tolerates = (pod: PlaceablePod, taint: Taint): boolean => tolerating(pod.spec.tolerations ?? [], taint).length > 0
 
 /** Terms are alternatives, the requirements in a term all count; a term without any matches nothing. */
 function matchesAffinity(pod: PlaceablePod, node: PlacementNode): boolean {

@@ -35,6 +35,8 @@ export interface Condition {
   readonly reason?: string
   readonly message?: string
   readonly lastTransitionTime?: string | null
+  /** Of nodes: when the kubelet last said so. */
+  readonly lastHeartbeatTime?: string | null
 }
 
 /** What the runtime knows of a running sandbox. */
@@ -165,6 +167,18 @@ export function nodeStatus(
           reason: 'KubeletNotReady',
           message: `container runtime network not ready: ${problem}`,
         }
+  const fine = (type: string, reason: string, message: string): Condition => ({
+    type,
+    status: 'False',
+    reason,
+    message,
+  })
+  const said = [
+    fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
+    fine('DiskPressure', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
+    fine('PIDPressure', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+    ready,
+  ]
   const resources = { cpu: '4', memory: '8Gi', pods: '256', 'ephemeral-storage': '16Gi' }
   return {
     capacity: resources,
@@ -173,7 +187,11 @@ export function nodeStatus(
       ...node.addresses.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: node.name },
     ],
-    conditions: mergeConditions(node.present, [ready], now),
+    conditions: mergeConditions(
+      node.present,
+      said.map((condition) => ({ ...condition, lastHeartbeatTime: now })),
+      now,
+    ),
     nodeInfo: {
       architecture: process.arch === 'x64' ? 'amd64' : process.arch,
       operatingSystem: 'linux',

@@ -3,7 +3,8 @@
 import { NODES, PODS } from '../../api/index.ts'
 import { ApiError, EventRecorder, Informer, involvedObject, type KubeClient, WorkQueue } from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
-import { place, type PlaceablePod, type PlacementNode, type Taint } from './placement.ts'
+import type { Taint } from '../taints.ts'
+import { place, type PlaceablePod, type PlacementNode } from './placement.ts'
 import { type Condition, isFinished, mergeConditions, type Pod, timestamp } from './pod-status.ts'
 
 /** The scheduler pods ask for when they ask for none. */
@@ -12,7 +13,6 @@ const schedulerName = 'default-scheduler'
 interface Node {
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> }
   readonly spec?: { readonly unschedulable?: boolean; readonly taints?: readonly Taint[] }
-  readonly status?: { readonly conditions?: readonly Condition[] }
 }
 
 type SchedulablePod = Pod & PlaceablePod & { readonly spec: { readonly schedulingGates?: readonly unknown[] } }
@@ -82,12 +82,11 @@ export class Scheduler {
   #candidates(): PlacementNode[] {
     const assumed = new Map<string, number>()
     for (const node of this.#assumed.values()) assumed.set(node, (assumed.get(node) ?? 0) + 1)
-    return this.#nodes.store.list().map(({ metadata, spec, status }) => ({
+    return this.#nodes.store.list().map(({ metadata, spec }) => ({
       name: metadata.name,
       labels: metadata.labels ?? {},
       taints: spec?.taints ?? [],
       unschedulable: spec?.unschedulable ?? false,
-      ready: (status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True'),
       pods: this.#pods.store.keysByIndex('node', metadata.name).length + (assumed.get(metadata.name) ?? 0),
     }))
   }

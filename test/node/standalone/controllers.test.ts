@@ -33,7 +33,8 @@ test.before(async () => {
     tls: { ca: server.caCert ?? '' },
     token: server.token ?? '',
   })
-  controllers = new Controllers(client, silentLogger())
+  // The hollow kubelet's node has no object; its pods are not to be swept away for that.
+  controllers = new Controllers(client, silentLogger(), { graceMs: 40_000, orphanMs: 3_600_000 })
   await controllers.start()
   kubelet = await new HollowKubelet(client, { ready: (pod) => !broken.has(imageOf(pod)) }).start()
   kubectl = kubectlFor(server.kubeconfig())

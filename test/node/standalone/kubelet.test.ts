@@ -77,7 +77,7 @@ test('pods wait for a ready node, and are spread over those there are', async ()
     const condition = (await getPod('a')).status.conditions?.find(({ type }) => type === 'PodScheduled')
     return condition?.message ?? null
   })
-  assert.is(waiting, '0/2 nodes are available: 2 node(s) were not ready.')
+  assert.is(waiting, '0/2 nodes are available: 2 node(s) had untolerated taint {node.kubernetes.io/not-ready: }.')
   for (const [i, node] of cluster.nodes.entries()) {
     node.installConfig('10-test.conflist', plugin.conflist(`10.9.${i + 1}`, `192.168.56.${11 + i}`))
     await node.kubelet.refreshNode()

@@ -6,7 +6,7 @@ import { place, type PlaceablePod, type PlacementNode, refuses } from '../../../
 
 function node(name: string, over: Partial<PlacementNode> = {}): PlacementNode {
   const labels = { 'kubernetes.io/hostname': name }
-  return { name, labels, taints: [], unschedulable: false, ready: true, pods: 0, ...over }
+  return { name, labels, taints: [], unschedulable: false, pods: 0, ...over }
 }
 
 const plain: PlaceablePod = { spec: {} }
@@ -51,12 +51,6 @@ test('a taint refuses until it is tolerated by key, value and effect', () => {
     assert.is.not(refuses(tolerating(toleration), tainted), null, JSON.stringify(toleration))
   }
   assert.is(refuses(plain, node('a', { taints: [{ key: 'k', effect: 'PreferNoSchedule' }] })), null)
-})
-
-test('a node that is not ready takes only pods of the host network', () => {
-  const down = node('a', { ready: false })
-  assert.is(refuses(plain, down), 'node(s) were not ready')
-  assert.is(refuses({ spec: { hostNetwork: true } }, down), null)
 })
 
 test('required node affinity: terms are alternatives, requirements in a term all count', () => {
