@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatAddress } from '../../lib/ip/index.ts'
 import { KubeClient } from '../../lib/kube/index.ts'
+import { defaultNodeTiming } from '../../lib/standalone/controllers/index.ts'
 import { kubeconfig } from '../../lib/standalone/apiserver/kubeconfig.ts'
 import { createAuthority } from '../../lib/standalone/apiserver/tls/certificates.ts'
 import { servingCertificate } from '../../lib/standalone/apiserver/tls/identity.ts'
@@ -75,7 +76,10 @@ export async function startRealControlPlane(): Promise<RealControlPlane> {
   const directory = mkdtempSync(join(tmpdir(), 'hybridnet-kubernetes-'))
   bringUpLoopback()
   mkdirSync(join(directory, 'logs'))
-  const plane = await RealControlPlane.serve({ directory, hosts: [], log: silentLogger() }, {})
+  const plane = await RealControlPlane.serve(
+    { directory, hosts: [], nodeTiming: defaultNodeTiming, log: silentLogger() },
+    {},
+  )
   plane.ownsDirectory = true
   const client = plane.connect()
   try {

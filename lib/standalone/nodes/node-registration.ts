@@ -34,6 +34,7 @@ const reportIntervalMs = 300_000
 
 interface Node {
   readonly metadata: ObjectMeta & { readonly name: string }
+  readonly spec?: unknown
   readonly status?: {
     readonly conditions?: readonly Condition[]
     readonly nodeInfo?: { readonly bootID?: string }
