@@ -1,0 +1,222 @@
+// One churn: a fresh cluster, the steps one after the other, everything judged at each settlement, everything deleted at the
+// end, and nothing left of the cluster when it has stopped.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { PODS, SUBNETS, IPINSTANCES, NAMESPACES, type Pod } from '../../../lib/api/index.ts'
+import { KubeClient } from '../../../lib/kube/index.ts'
+import { Cluster, createOverlay, overlayEnvironment } from '../../../lib/standalone/index.ts'
+import { DEPLOYMENTS, STATEFUL_SETS } from '../../../lib/standalone/controllers/index.ts'
+import { silentLogger } from '../../../lib/telemetry/log.ts'
+import { eventually } from '../../support/eventually.ts'
+import { extraNodeCidrs } from './expect.ts'
+import { Judge, programs } from './judge.ts'
+import { keyOf, readObjects } from './objects.ts'
+import { Observer } from './observer.ts'
+import { Performer } from './perform.ts'
+import type { Step } from './steps.ts'
+
+export interface RunOptions {
+  readonly steps: readonly Step[]
+  readonly seed: number
+  readonly nodes: number
+  /** Milliseconds after which no more random steps are taken; no limit unless given. */
+  readonly stepMs?: number
+  /** Milliseconds a settlement may take. */
+  readonly settleMs: number
+  /** Pods whose pairs are probed at each. */
+  readonly sample: number
+  readonly onProgress: (text: string) => void
+  /** Told of a failure while the cluster still stands. */
+  readonly onFailure?: (cluster: Cluster, failure: ChurnFailure) => void | Promise<void>
+}
+
+export interface RunReport {
+  readonly seconds: number
+  /** Steps taken. */
+  readonly taken: number
+  /** Steps that did something, by kind. */
+  readonly done: ReadonlyMap<string, number>
+  readonly faultsHit: number
+  /** Changes of pods and IPInstances that were judged as they came. */
+  readonly changes: number
+  readonly settleSeconds: readonly number[]
+  readonly mostPods: number
+}
+
+/** Something is not as it should be. */
+export class ChurnFailure extends Error {
+  override readonly name = 'ChurnFailure'
+  /** Index of the step it was found at; the number of steps for the end. */
+  readonly step: number
+  readonly problems: readonly string[]
+
+  constructor(step: number, problems: readonly string[]) {
+    const shown = problems.slice(0, 30).map((problem) => `\n  ${problem}`)
+    super(`at step ${step}: ${problems.length} problems:${shown.join('')}`)
+    this.step = step
+    this.problems = problems
+  }
+}
+
+/** The churn's own client: faults pass it by, by its name. */
+export function churnClient(cluster: Cluster): KubeClient {
+  const { url, caCert, token } = cluster.apiServer
+  return KubeClient.connect({
+    server: url,
+    ...(caCert === null ? {} : { tls: { ca: caCert } }),
+    ...(token === null ? {} : { token }),
+    userAgent: 'churn/1',
+  })
+}
+
+export function startChurnCluster(nodes: number): Promise<Cluster> {
+  return Cluster.start({
+    nodes,
+    environment: overlayEnvironment,
+    daemonFlags: [
+      '--patch-calico-pod-ips-annotation=false',
+      `--extra-node-local-vxlan-ip-cidrs=${extraNodeCidrs.join(',')}`,
+    ],
+    log: silentLogger(),
+  })
+}
+
+/** @throws ChurnFailure, or the error of a step that could not be done */
+export async function runChurn(options: RunOptions): Promise<RunReport> {
+  const started = performance.now()
+  const cluster = await startChurnCluster(options.nodes)
+  const client = churnClient(cluster)
+  const observer = new Observer(client)
+  let report: RunReport
+  try {
+    await createOverlay(client)
+    await observer.start()
+    report = await new Run(options, cluster, client, observer, started).go()
+  } catch (error) {
+    if (error instanceof ChurnFailure) await options.onFailure?.(cluster, error)
+    throw error
+  } finally {
+    await observer.stop()
+    client.close()
+    await cluster.stop()
+  }
+  const left = await leftovers(cluster.directory)
+  if (left.length > 0) throw new ChurnFailure(options.steps.length, left)
+  return report
+}
+
+class Run {
+  readonly #options: RunOptions
+  readonly #client: KubeClient
+  readonly #observer: Observer
+  readonly #performer: Performer
+  readonly #judge: Judge
+  readonly #started: number
+  readonly #settleSeconds: number[] = []
+  #mostPods = 0
+
+  constructor(options: RunOptions, cluster: Cluster, client: KubeClient, observer: Observer, started: number) {
+    this.#options = options
+    this.#client = client
+    this.#observer = observer
+    this.#started = started
+    this.#performer = new Performer(cluster, client)
+    this.#judge = new Judge({
+      cluster,
+      client,
+      wanted: () => this.#performer.wanted,
+      foreign: () => this.#performer.foreign,
+      seed: options.seed,
+      sample: options.sample,
+    })
+  }
+
+  async go(): Promise<RunReport> {
+    const { steps, stepMs = Infinity } = this.#options
+    let taken = 0
+    for (const [index, step] of steps.entries()) {
+      // The last settlement is taken in any case.
+      if (performance.now() - this.#started > stepMs && index < steps.length - 1) continue
+      taken++
+      if (step.do === 'settle') await this.#settle(index)
+      else await this.#performer.perform(step)
+      if (this.#observer.violations.length > 0) throw new ChurnFailure(index, this.#observer.violations)
+    }
+    await this.#end()
+    const { done, faultsHit } = this.#performer
+    return {
+      seconds: (performance.now() - this.#started) / 1000,
+      taken,
+      done,
+      faultsHit,
+      changes: this.#observer.changes,
+      settleSeconds: this.#settleSeconds,
+      mostPods: this.#mostPods,
+    }
+  }
+
+  /** @throws ChurnFailure when it does not agree in time */
+  async #settle(index: number): Promise<void> {
+    const { settleMs, onProgress, steps } = this.#options
+    const started = performance.now()
+    await this.#performer.calm()
+    const calm = (performance.now() - started) / 1000
+    let last = ''
+    for (;;) {
+      const problems = await this.#judge.look()
+      if (problems.length === 0) break
+      last = `, the last of it: ${problems[0] ?? ''}`
+      if (performance.now() - started > settleMs) throw new ChurnFailure(index, problems)
+      if (this.#observer.violations.length > 0) throw new ChurnFailure(index, this.#observer.violations)
+      await new Promise((resolve) => setTimeout(resolve, 250))
+    }
+    const seconds = (performance.now() - started) / 1000
+    this.#settleSeconds.push(seconds)
+    const { pods, instances } = await readObjects(this.#client)
+    this.#mostPods = Math.max(this.#mostPods, pods.length)
+    const total = ((performance.now() - this.#started) / 1000).toFixed(0)
+    const processes = programs().map(({ descriptors, megabytes }) => `${megabytes} MB ${descriptors} fds`)
+    onProgress(
+      `${total} s: step ${index} of ${steps.length}: all agrees after ${seconds.toFixed(1)} s (${calm.toFixed(1)} s until all programs ran${last}); ` +
+        `${pods.length} pods, ${instances.length} addresses, ${this.#observer.changes} changes; ${processes.join(', ')}`,
+    )
+  }
+
+  /** Everything deleted: no address, no sandbox, no trace in any kernel is left. */
+  async #end(): Promise<void> {
+    await this.#performer.calm()
+    for (const resource of [DEPLOYMENTS, STATEFUL_SETS]) {
+      for (const { metadata } of (await this.#client.list(resource)).items)
+        await this.#client.delete(resource, metadata)
+    }
+    for (const pod of (await this.#client.list<Pod>(PODS)).items) {
+      this.#performer.wanted.delete(keyOf(pod))
+      if ((pod.metadata.ownerReferences ?? []).length > 0) continue
+      // Some went with their namespace or their set.
+      await this.#performer.perform({ do: 'delete-pod', pod: keyOf(pod), how: 'graceful' })
+    }
+    for (const { metadata } of (await this.#client.list(NAMESPACES)).items)
+      if (/^churn-/.test(metadata.name ?? ''))
+        await this.#performer.perform({ do: 'delete-namespace', name: metadata.name ?? '' })
+    await eventually(async () => (await this.#client.list(IPINSTANCES)).items.length === 0, this.#options.settleMs, 250)
+    for (const { metadata } of (await this.#client.list(SUBNETS)).items)
+      if (/^extra-/.test(metadata.name ?? '')) await this.#client.delete(SUBNETS, metadata)
+    await this.#settle(this.#options.steps.length)
+  }
+}
+
+/** What of a stopped cluster is still there after a while; the kernel takes links of dead namespaces away in its own time. */
+async function leftovers(directory: string): Promise<string[]> {
+  const look = (): string[] => {
+    const links = JSON.parse(execFileSync('ip', ['-j', 'link'], { encoding: 'utf8' })) as { ifname: string }[]
+    return [
+      ...links.filter(({ ifname }) => ifname !== 'lo').map(({ ifname }) => `interface ${ifname} is left`),
+      ...readdirSync('/run/netns').map((name) => `network namespace ${name} is left`),
+      ...programs().map(({ command, pid }) => `process ${pid} is left: ${command}`),
+      ...(existsSync(directory) ? [`directory ${directory} is left`] : []),
+    ]
+  }
+  const end = performance.now() + 30_000
+  while (look().length > 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 200))
+  return look()
+}
