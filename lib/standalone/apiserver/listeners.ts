@@ -1,9 +1,9 @@
 // The sockets of the server: one HTTP or HTTPS server for each place to listen, all with the same handler.
 import { unlink } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
-import type { Server } from 'node:http'
+import type { Server, ServerOptions } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { isIPv6 } from 'node:net'
+import { isIPv6, type Socket } from 'node:net'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Handler } from './routes.ts'
 import type { KeyPair } from './tls/certificates.ts'
@@ -20,6 +20,8 @@ export class Listeners {
   readonly #tls: ServingTls | null
   readonly #log: Logger
   readonly #servers: Server[] = []
+  /** All connections, those that are still at their TLS handshake included: Node's own list lacks them. */
+  readonly #sockets = new Set<Socket>()
   /** Where, with the ports that were picked. */
   #places: Listen[] = []
 
@@ -74,7 +76,7 @@ export class Listeners {
       this.#servers.splice(0).map(async (server) => {
         const path = server.address()
         const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-        server.closeAllConnections()
+        for (const socket of this.#sockets) socket.destroy()
         await closed
         // Node removes a socket's file itself, unless somebody replaced the server meanwhile.
         if (typeof path === 'string')
@@ -94,8 +96,16 @@ export class Listeners {
       noDelay: true,
       maxHeaderSize: 64 * 1024,
     }
-    if (this.#tls === null) return createHttpServer(options, this.#handler)
-    const { serving, ca } = this.#tls
+    const server = this.#tls === null ? createHttpServer(options, this.#handler) : this.#secure(options, this.#tls)
+    // Emitted for the bare connection, also by a TLS server.
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+    return server
+  }
+
+  #secure(options: ServerOptions, { serving, ca }: ServingTls): Server {
     return createHttpsServer(
       { ...options, cert: serving.cert, key: serving.key, ca, requestCert: true, rejectUnauthorized: false },
       this.#handler,

@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:https'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,6 +36,24 @@ const get = (
     sent.on('error', reject)
     sent.end()
   })
+
+test('a restart ends connections that have not finished their TLS handshake, too', async () => {
+  const server = await startApiServer({ listen: [{ host: '127.0.0.1', port: 0 }], tls: {} })
+  const silent = connect(Number(new URL(server.url).port), '127.0.0.1')
+  try {
+    await once(silent, 'connect')
+    // Answered after the silent one was accepted.
+    assert.is(await get(server, '/version'), 200)
+    const ended = once(silent, 'close')
+    silent.on('error', () => undefined).resume()
+    await server.restart()
+    await ended
+    assert.is(await get(server, '/version'), 200)
+  } finally {
+    silent.destroy()
+    await server.close()
+  }
+})
 
 test('HTTPS with an authority of its own, and one token that is let in', async () => {
   const server = await startApiServer({ listen: [{ host: '127.0.0.1', port: 0 }], tls: {} })
