@@ -227,11 +227,14 @@ test('informers of full and of partial objects stay true through churn and fault
       if (event.type === 'modified' && event.object.metadata.resourceVersion === known)
         wrong.push(`no change of ${event.key}`)
     })
-    full.start()
-    partial.start()
+    await full.start().synced
+    await partial.start().synced
     const faults = (async (): Promise<void> => {
       for (let round = 0; round < 8; round++) {
-        await sleep(150)
+        // Each fault hits a running watch, however slow the machine.
+        const { events } = full.health()
+        await eventually(() => full.health().events > events, 30_000)
+        await sleep(100)
         if (round % 4 === 3) {
           proxy.stall()
           await sleep(400)
@@ -302,7 +305,7 @@ test('informers of full and of partial objects stay true through churn and fault
           ]),
         ),
       )
-    })
+    }, 30_000)
     assert.equal(told, versions, 'the events tell the same story as the store')
     assert.equal(wrong, [])
     for (const v of ['0', '1', '2', '3', '4']) {
