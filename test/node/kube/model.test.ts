@@ -28,7 +28,7 @@ class Story {
       const same = before !== undefined && before.metadata.uid === object.metadata.uid
       if (type === 'added' ? before !== undefined : !same) this.wrong.push(`${is} though ${was}`)
       if (type === 'modified' && before?.metadata.resourceVersion === object.metadata.resourceVersion) {
-        if (valueOf(before) === valueOf(object)) this.wrong.push(`${is}, unchanged`)
+        if (before !== undefined && valueOf(before) === valueOf(object)) this.wrong.push(`${is}, unchanged`)
       }
       if ((type === 'deleted') === informer.store.has(key)) this.wrong.push(`${is}, but the store says otherwise`)
       if (type === 'deleted') this.told.delete(key)
