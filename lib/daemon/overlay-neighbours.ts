@@ -13,7 +13,7 @@ import {
 } from '../netlink/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 
-/** With more entries than this, a dump is cheaper than asking for each. */
+/** With more entries than this, a dump of what the kernel holds is cheaper than telling it of each. */
 const DUMP_ABOVE = 64
 
 export class OverlayNeighbours {
@@ -22,6 +22,9 @@ export class OverlayNeighbours {
   readonly #macOf: (address: IPAddress) => number | null
   readonly #sweeping: NodeJS.Timeout | null
   #link = 0
+  #correcting: Promise<void> | null = null
+  /** Something changed while the dump was under way. */
+  #again = false
 
   /**
    * @param sweepMs between sweeps, 0 for none
@@ -41,7 +44,7 @@ export class OverlayNeighbours {
   setLink(index: number): void {
     if (index === this.#link) return
     this.#link = index
-    if (index !== 0) void this.#correct(index)
+    if (index !== 0) void this.#correctAll()
   }
 
   stop(): void {
@@ -50,20 +53,33 @@ export class OverlayNeighbours {
 
   /**
    * Give existing neighbours of these addresses their new MAC; addresses without one are left alone. Of many entries (a
-   * start, a node that changed) those that concern the kernel are found by one dump of the device's neighbours.
+   * start, a node that changed) those that concern the kernel are found by one dump of the device's neighbours, however
+   * many such calls come close together.
    *
    * Equivalent to: `ip neigh change ADDRESS lladdr MAC dev LINK nud reachable`
    */
   async push(entries: readonly (readonly [IPAddress, number])[]): Promise<void> {
     const index = this.#link
     if (index === 0) return
-    await this.#carryOut('neigh change', async () => {
-      const wanted = entries.length > DUMP_ABOVE ? await this.#stale(index, new Map(entries)) : entries
-      return wanted.map(([dst, mac]) => request.neighChange({ index, dst, mac, state: NUD_REACHABLE }))
-    })
+    if (entries.length > DUMP_ABOVE) return this.#correctAll()
+    await this.#carryOut('neigh change', () =>
+      Promise.resolve(entries.map(([dst, mac]) => request.neighChange({ index, dst, mac, state: NUD_REACHABLE }))),
+    )
   }
 
-  /** Give every neighbour of the device that leads elsewhere the MAC that is right now. */
+  /** Give every neighbour of the device that leads elsewhere the MAC that is right now; resolves when that is done. */
+  #correctAll(): Promise<void> {
+    this.#again = true
+    this.#correcting ??= (async () => {
+      while (this.#again && this.#link !== 0) {
+        this.#again = false
+        await this.#correct(this.#link)
+      }
+      this.#correcting = null
+    })()
+    return this.#correcting
+  }
+
   async #correct(index: number): Promise<void> {
     await this.#carryOut('neigh change', async () => {
       const neighbours = await this.#socket.neighbours({ index })
@@ -97,14 +113,5 @@ export class OverlayNeighbours {
     } catch (error) {
       this.#log.warn({ err: error, operation }, 'neighbours on the overlay keep their state until they age')
     }
-  }
-
-  async #stale(index: number, wanted: ReadonlyMap<IPAddress, number>): Promise<(readonly [IPAddress, number])[]> {
-    const stale: (readonly [IPAddress, number])[] = []
-    for (const { dst, mac } of await this.#socket.neighbours({ index })) {
-      const right = dst === null ? undefined : wanted.get(dst)
-      if (dst !== null && right !== undefined && mac !== null && mac !== right) stale.push([dst, right])
-    }
-    return stale
   }
 }

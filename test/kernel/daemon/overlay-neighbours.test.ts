@@ -38,4 +38,21 @@ test('neighbours of pods that moved while no daemon ran are corrected when the d
   neighbours.stop()
 })
 
+test('of many addresses that moved those the kernel holds are corrected, however the calls come', async () => {
+  sh('ip neigh flush dev v; ip neigh add 10.9.1.1 lladdr 02:00:00:00:00:0a dev v nud stale')
+  const macs = new Map<IPAddress, number>()
+  const neighbours = new OverlayNeighbours(socket, silentLogger(), 0, (address) => macs.get(address) ?? null)
+  neighbours.setLink(present(await socket.link('v')).index)
+  for (const mac of ['02:00:00:00:00:0b', '02:00:00:00:00:0c']) {
+    const first = parseAddress('10.9.1.0') as number
+    const moved = Array.from({ length: 200 }, (_, index) => [first + index, parseMac(mac)] as const)
+    for (const [address, right] of moved) macs.set(address, right)
+    // The second finds the first under way.
+    void neighbours.push(moved)
+  }
+  await eventually(() => sh('ip neigh show 10.9.1.1').includes('02:00:00:00:00:0c'), 20_000)
+  assert.is(sh('ip neigh show dev v nud all | grep -c 10.9.1').trim(), '1', 'none is made')
+  neighbours.stop()
+})
+
 test.run()
