@@ -22,7 +22,7 @@ const usage = `node --import tsx benchmarks/scale/run.ts
   --events N --rate N    pod events in the last of these, and how many a second (20000, 1000); 0 events for none
   --rest SECONDS         how long to look at the programs at rest (20)
   --only growth,cold     one of the parts
-  --prof DIRECTORY       processor profiles of the programs
+  --node=FLAGS           of node itself for the programs, such as '--cpu-prof --cpu-prof-dir=/tmp'
   --keep                 keep the logs
   --json FILE            all figures as JSON; --no-write: do not touch results/`
 
@@ -35,7 +35,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '1000' },
     rest: { type: 'string', default: '20' },
     only: { type: 'string', default: 'growth,cold' },
-    prof: { type: 'string', default: '' },
+    node: { type: 'string', default: '' },
     keep: { type: 'boolean', default: false },
     json: { type: 'string', default: '' },
     'no-write': { type: 'boolean', default: false },
@@ -60,7 +60,7 @@ async function measure(directory: string): Promise<Section[]> {
   const options: StageOptions = {
     directory,
     family: 'IPv4Only',
-    nodeOptions: values.prof === '' ? '' : `--cpu-prof --cpu-prof-dir=${values.prof}`,
+    nodeFlags: values.node === '' ? [] : values.node.split(' '),
     say,
   }
   const only = values.only.split(',')

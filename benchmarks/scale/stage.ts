@@ -19,8 +19,8 @@ export interface StageOptions {
   readonly directory: string
   /** Families of pods that ask for nothing. */
   readonly family: IPFamily
-  /** Flags of node for the programs: --cpu-prof and the like. */
-  readonly nodeOptions: string
+  /** Flags of node itself for the programs: --cpu-prof, --trace-gc and the like. */
+  readonly nodeFlags: readonly string[]
   readonly say: (text: unknown) => void
 }
 
@@ -89,14 +89,14 @@ export class Stage {
 
   startManager(): Process {
     const flags = ['--kube-client-qps=100000', '--kube-client-burst=100000', '--metrics-port=0']
-    return this.#program('manager', programCommand('manager'), flags, { NAMESPACE: 'kube-system' })
+    return this.#program('manager', this.#command('manager'), flags, { NAMESPACE: 'kube-system' })
   }
 
   startDaemon(): Process {
     const directory = this.options.directory
     const flags = [`--bind-socket=${join(directory, 'hybridnet.sock')}`, `--state-dir=${join(directory, 'state')}`]
     const environment = { KUBE_NODE_NAME: this.node.name }
-    const command = namespaceCommand(this.node.path, programCommand('daemon'))
+    const command = namespaceCommand(this.node.path, this.#command('daemon'))
     return this.#program('daemon', command, [...flags, `--metrics-addr=:${metricsPort}`], environment)
   }
 
@@ -120,20 +120,24 @@ export class Stage {
     }
   }
 
+  #command(subcommand: string): string[] {
+    const [node, ...rest] = programCommand(subcommand)
+    return [node, ...this.options.nodeFlags, ...rest]
+  }
+
   #program(
     name: string,
     command: readonly string[],
     flags: readonly string[],
     environment: Readonly<Record<string, string>>,
   ): Process {
-    const { family, nodeOptions, directory } = this.options
+    const { family, directory } = this.options
     const logFile = join(directory, `${name}-${++this.#logs}.log`)
     const families = { IPv4Only: 'IPv4', IPv6Only: 'IPv6', DualStack: 'DualStack' } as const
     const process = startProgram(
       [...command, `--kubeconfig=${this.#kubeconfig}`, ...flags],
       {
         ...environment,
-        NODE_OPTIONS: nodeOptions,
         DEFAULT_NETWORK_TYPE: 'Overlay',
         DEFAULT_IP_FAMILY: families[family],
       },

@@ -8,6 +8,7 @@ import { createLogger, type Logger } from '../telemetry/log.ts'
 import { createRegistry } from '../telemetry/metrics.ts'
 import { daemonFlags } from './daemon-flags.ts'
 import { helpText, parseFlags, UsageError } from './flags.ts'
+import { stayInLittleMemory } from './memory.ts'
 
 const description = `
 The node agent. Watches the cluster and keeps this node's links, addresses, routes, rules, neighbours, FDB and nftables equal
@@ -62,6 +63,7 @@ export async function run(argv: string[]): Promise<number> {
     }
     const log = createLogger({ name: 'daemon', level: flags['log-level'] })
     const leaveStartUp = exitOnSignals(log)
+    stayInLittleMemory()
     const client = await KubeClient.load({ kubeconfig: flags.kubeconfig, userAgent: 'hybridnet-daemon/1', logger: log })
     const vlan = flags['prefer-vlan-interfaces']
     const daemon = await startDaemon({
