@@ -36,7 +36,7 @@ test('every node publishes its tunnel endpoint', async () => {
   const infos = await eventually(async () => {
     const { items } = await cluster.client.list<NodeInfo>(NODEINFOS)
     return items.length === 3 ? items : null
-  }, 20_000)
+  }, 30_000)
   for (const info of infos) {
     assert.match(info.spec?.vtepInfo?.ip ?? '', /^192\.168\.56\.1[123]$/)
     assert.match(info.spec?.vtepInfo?.mac ?? '', /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/)
@@ -74,7 +74,7 @@ test('a deleted pod leaves no veth, route, neighbour, set element or address beh
   await runningPod(cluster, 'gone')
   assert.is.not(await traces('node2'), before, 'the pod is visible in the kernel')
   await deletePod(cluster, 'gone')
-  await eventually(async () => assert.is(await traces('node2'), before), 5000, 100)
+  await eventually(async () => assert.is(await traces('node2'), before), 30_000, 100)
   await eventually(
     async () => {
       const { items } = await cluster.client.list<IPInstance>(IPINSTANCES)
@@ -83,7 +83,7 @@ test('a deleted pod leaves no veth, route, neighbour, set element or address beh
         [],
       )
     },
-    10_000,
+    30_000,
     100,
   )
 })

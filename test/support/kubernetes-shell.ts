@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { Cluster, createOverlay, overlayEnvironment } from '../../lib/standalone/index.ts'
 import { silentLogger } from '../../lib/telemetry/log.ts'
-import { type ProxyMode, realControlPlane, startRealControlPlane } from './kubernetes.ts'
+import type { ProxyMode } from './kubernetes-flags.ts'
+import { realControlPlane, startRealControlPlane } from './kubernetes.ts'
 import { inSandbox, sandboxCommand, sandboxEnvironment } from '../../lib/standalone/sandbox.ts'
 
 /** Run a command on this terminal; its exit code. */

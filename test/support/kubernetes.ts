@@ -33,10 +33,16 @@ import { projectRoot } from '../../lib/standalone/project.ts'
 import { silentLogger } from '../../lib/telemetry/log.ts'
 import { installDefinitions } from './definitions.ts'
 import { eventually } from './eventually.ts'
+import {
+  apiServerFlags,
+  controllerManagerFlags,
+  etcdFlags,
+  proxyFlags,
+  proxyHealthPort,
+  type ProxyMode,
+  schedulerFlags,
+} from './kubernetes-flags.ts'
 import { bringUpLoopback } from './loopback.ts'
-
-/** Back ends of kube-proxy. */
-export type ProxyMode = 'iptables' | 'nftables'
 
 export interface RealControlPlaneOptions {
   /** Run kube-proxy on each node, in this mode. Default: none runs. */
@@ -45,14 +51,8 @@ export interface RealControlPlaneOptions {
   readonly clusterCidrs?: readonly string[]
 }
 
-/** IPv4 first: Services are of that family unless they ask for both. */
-export const serviceCidrs = ['10.96.0.0/16', 'fd96::/112']
-
 /** A loaded machine with two cores takes its time; a start takes 5 to 10 s. */
 const startTimeoutMs = 150_000
-const serviceAccountIssuer = 'https://kubernetes.default.svc.cluster.local'
-const etcdUrl = 'http://127.0.0.1:2379'
-const healthPort = 10256
 
 /**
  * The directory of the programs.
@@ -122,7 +122,8 @@ export class RealControlPlane implements ControlPlane {
     const serving = servingCertificate(authority, hosts)
     const accounts = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const [address = '127.0.0.1'] = hosts
-    this.url = `https://${address.includes(':') ? `[${address}]` : address}:${apiPort}`
+    const isIPv6 = address.includes(':')
+    this.url = `https://${isIPv6 ? `[${address}]` : address}:${apiPort}`
     this.caCert = authority.cert
     this.token = randomBytes(24).toString('hex')
     this.#write('ca.crt', authority.cert)
@@ -136,46 +137,11 @@ export class RealControlPlane implements ControlPlane {
     )
     this.kubeconfig = this.#write('admin.kubeconfig', this.#kubeconfigFor(this.token))
     this.#write('proxy.kubeconfig', this.#kubeconfigFor(this.#proxyToken))
-    this.etcd = this.#program('etcd', [
-      `--data-dir=${this.#path('etcd')}`,
-      `--listen-client-urls=${etcdUrl}`,
-      `--advertise-client-urls=${etcdUrl}`,
-      '--listen-peer-urls=http://127.0.0.1:2380',
-      '--unsafe-no-fsync',
-      '--log-level=warn',
-    ])
-    this.apiServer = this.#program('kube-apiserver', [
-      `--etcd-servers=${etcdUrl}`,
-      `--bind-address=${hosts.some((host) => host.includes(':')) ? '::' : '0.0.0.0'}`,
-      `--secure-port=${apiPort}`,
-      `--advertise-address=${address}`,
-      // The endpoints of Service `kubernetes` cannot be a loopback address.
-      ...(hosts.length === 0 ? ['--endpoint-reconciler-type=none'] : []),
-      `--service-cluster-ip-range=${serviceCidrs.join(',')}`,
-      `--client-ca-file=${this.#path('ca.crt')}`,
-      `--tls-cert-file=${this.#path('serving.crt')}`,
-      `--tls-private-key-file=${this.#path('serving.key')}`,
-      `--token-auth-file=${this.#path('tokens.csv')}`,
-      '--authorization-mode=Node,RBAC',
-      `--service-account-issuer=${serviceAccountIssuer}`,
-      `--service-account-key-file=${this.#path('accounts.pub')}`,
-      `--service-account-signing-key-file=${this.#path('accounts.key')}`,
-      '--profiling=false',
-    ])
-    this.controllerManager = this.#program('kube-controller-manager', [
-      `--kubeconfig=${this.kubeconfig}`,
-      `--service-account-private-key-file=${this.#path('accounts.key')}`,
-      `--root-ca-file=${this.#path('ca.crt')}`,
-      '--leader-elect=false',
-      '--bind-address=127.0.0.1',
-      '--kube-api-qps=200',
-      '--kube-api-burst=400',
-    ])
-    this.scheduler = this.#program('kube-scheduler', [
-      `--kubeconfig=${this.kubeconfig}`,
-      '--leader-elect=false',
-      '--bind-address=127.0.0.1',
-    ])
+    const path = (name: string): string => this.#path(name)
+    this.etcd = this.#program('etcd', etcdFlags(path))
+    this.apiServer = this.#program('kube-apiserver', apiServerFlags(path, hosts))
+    this.controllerManager = this.#program('kube-controller-manager', controllerManagerFlags(path))
+    this.scheduler = this.#program('kube-scheduler', schedulerFlags(path))
   }
 
   /** @throws Error with the ends of the logs when the API is not served in time, with nothing left running */
@@ -216,19 +182,7 @@ export class RealControlPlane implements ControlPlane {
   async nodeAdded({ name, path, addresses }: FabricHost): Promise<void> {
     const { proxy, clusterCidrs = ['100.64.0.0/16', 'fd64::/64'] } = this.#options
     if (proxy === undefined) return
-    const flags = [
-      `--kubeconfig=${this.#path('proxy.kubeconfig')}`,
-      `--proxy-mode=${proxy}`,
-      `--hostname-override=${name}`,
-      `--cluster-cidr=${clusterCidrs.join(',')}`,
-      // 0: leave the sysctls of conntrack alone, which are the machine's or not there in a namespace.
-      '--conntrack-max-per-core=0',
-      '--conntrack-min=0',
-      '--conntrack-tcp-timeout-established=0',
-      '--conntrack-tcp-timeout-close-wait=0',
-      `--healthz-bind-address=0.0.0.0:${healthPort}`,
-      '--metrics-bind-address=127.0.0.1:10249',
-    ]
+    const flags = proxyFlags((file) => this.#path(file), name, proxy, clusterCidrs)
     const program = new Program({
       name: `kube-proxy-${name}`,
       command: namespaceCommand(path, [join(this.#assets, 'kube-proxy'), ...flags]),
@@ -237,7 +191,7 @@ export class RealControlPlane implements ControlPlane {
     this.proxies.set(name, program)
     program.start()
     const [host] = addresses.map(({ address }) => formatAddress(address))
-    const url = `http://${host?.includes(':') ? `[${host}]` : host}:${healthPort}/healthz`
+    const url = `http://${host?.includes(':') ? `[${host}]` : host}:${proxyHealthPort}/healthz`
     await this.#until(`kube-proxy of ${name} is well`, async () => {
       const { ok, status } = await fetch(url, { signal: AbortSignal.timeout(5000) })
       if (!ok) throw new Error(`${url}: ${status}`)
