@@ -75,7 +75,6 @@ export function realControlPlane(options: RealControlPlaneOptions = {}): Control
 export async function startRealControlPlane(): Promise<RealControlPlane> {
   const directory = mkdtempSync(join(tmpdir(), 'hybridnet-kubernetes-'))
   bringUpLoopback()
-  mkdirSync(join(directory, 'logs'))
   const plane = await RealControlPlane.serve(
     { directory, hosts: [], nodeTiming: defaultNodeTiming, log: silentLogger() },
     {},
@@ -118,6 +117,7 @@ export class RealControlPlane implements ControlPlane {
     this.#directory = directory
     this.#options = options
     mkdirSync(this.#path('.'), { recursive: true, mode: 0o700 })
+    mkdirSync(join(directory, 'logs'), { recursive: true })
     const authority = createAuthority('hybridnet-test')
     const serving = servingCertificate(authority, hosts)
     const accounts = generateKeyPairSync('ec', { namedCurve: 'P-256' })
