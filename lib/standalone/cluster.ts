@@ -202,6 +202,7 @@ export class Cluster {
     const node = this.node(name)
     if (options.drain === true) await drain(this.client, name, options.timeoutMs ?? 120_000)
     await node.powerOff()
+    await this.controlPlane.nodeRemoved?.(name)
     this.#nodes.splice(this.#nodes.indexOf(node), 1)
     await this.fabric.removeNode(name)
     await this.client.delete(NODES, { name }).catch((error: unknown) => {

@@ -15,6 +15,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { PODS } from '../../lib/api/index.ts'
 import { isForbidden, KubeClient } from '../../lib/kube/index.ts'
+import { defaultNodeTiming } from '../../lib/standalone/controllers/index.ts'
 import { silentLogger } from '../../lib/telemetry/log.ts'
 import { kubernetesAssets, RealControlPlane, startRealControlPlane } from '../support/kubernetes.ts'
 
@@ -66,7 +67,10 @@ test('a program that keeps ending is named, with what it said', async () => {
     writeFileSync(join(assets, 'etcd'), '#!/bin/sh\necho the disk is on fire >&2\nexit 7\n')
     chmodSync(join(assets, 'etcd'), 0o755)
     process.env['HYBRIDNET_KUBERNETES_ASSETS'] = assets
-    const served = RealControlPlane.serve({ directory, hosts: [], log: silentLogger() }, {})
+    const served = RealControlPlane.serve(
+      { directory, hosts: [], nodeTiming: defaultNodeTiming, log: silentLogger() },
+      {},
+    )
     const error = await served.then(
       () => null,
       (reason: unknown) => reason,

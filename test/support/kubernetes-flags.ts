@@ -54,13 +54,16 @@ export function apiServerFlags(path: Path, hosts: readonly string[]): string[] {
   ]
 }
 
-export function controllerManagerFlags(path: Path): string[] {
+/** @param graceMs milliseconds of silence after which a node is not known to be well */
+export function controllerManagerFlags(path: Path, graceMs: number): string[] {
   return [
     `--kubeconfig=${path('admin.kubeconfig')}`,
     `--service-account-private-key-file=${path('accounts.key')}`,
     `--root-ca-file=${path('ca.crt')}`,
     '--leader-elect=false',
     '--bind-address=127.0.0.1',
+    `--node-monitor-grace-period=${graceMs}ms`,
+    `--node-monitor-period=${Math.min(5000, graceMs / 8)}ms`,
     // Tests do in seconds what a cluster does in hours.
     '--kube-api-qps=200',
     '--kube-api-burst=400',

@@ -112,7 +112,7 @@ export class RealControlPlane implements ControlPlane {
   readonly #assets: string
   readonly #proxyToken = randomBytes(24).toString('hex')
 
-  private constructor({ directory, hosts }: ControlPlaneContext, options: RealControlPlaneOptions) {
+  private constructor({ directory, hosts, nodeTiming }: ControlPlaneContext, options: RealControlPlaneOptions) {
     this.#assets = kubernetesAssets()
     this.#directory = directory
     this.#options = options
@@ -140,7 +140,7 @@ export class RealControlPlane implements ControlPlane {
     const path = (name: string): string => this.#path(name)
     this.etcd = this.#program('etcd', etcdFlags(path))
     this.apiServer = this.#program('kube-apiserver', apiServerFlags(path, hosts))
-    this.controllerManager = this.#program('kube-controller-manager', controllerManagerFlags(path))
+    this.controllerManager = this.#program('kube-controller-manager', controllerManagerFlags(path, nodeTiming.graceMs))
     this.scheduler = this.#program('kube-scheduler', schedulerFlags(path))
   }
 

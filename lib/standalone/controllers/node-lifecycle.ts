@@ -11,13 +11,13 @@ import { evictionTime, readiness, silentConditions, wantedTaints } from './node-
 import type { Condition, Pod } from './types.ts'
 
 export interface NodeTiming {
-  /** Milliseconds of silence after which a node is not known to be well. kube-controller-manager's is 40 s. */
+  /** Milliseconds of silence after which a node is not known to be well. kube-controller-manager's is 50 s (40 s before 1.32). */
   readonly graceMs: number
   /** Milliseconds a pod's node must have been missing before the pod is removed. kube-controller-manager's is 40 s. */
   readonly orphanMs: number
 }
 
-export const defaultNodeTiming: NodeTiming = { graceMs: 40_000, orphanMs: 40_000 }
+export const defaultNodeTiming: NodeTiming = { graceMs: 50_000, orphanMs: 40_000 }
 
 const rfc3339 = (): string => new Date().toISOString().replace(/\.\d+Z$/, 'Z')
 
