@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import {
   type Cluster,
+  ControlSocket,
   createOverlay,
   defaultOverlay,
   EchoServer,
@@ -96,8 +97,10 @@ class Demo {
     try {
       const code = await this.#attempt(cluster)
       if (this.#values.keep && !signal.aborted) {
+        const control = await ControlSocket.listen(cluster, cluster.directory)
         this.#invite(cluster)
         await once(signal, 'abort')
+        await control.close()
       }
       return code
     } finally {
@@ -165,6 +168,7 @@ class Demo {
       ['The API:', `export KUBECONFIG=${cluster.outsideKubeconfig}`],
       ['A node:', 'node dist/hybridnet.mjs standalone exec node1 -- ip rule'],
       ['A pod:', 'node dist/hybridnet.mjs standalone exec pod-1 -- ip address'],
+      ['Trouble:', 'node dist/hybridnet.mjs standalone node reboot node2    (see standalone node --help)'],
       ['Logs:', join(cluster.directory, 'logs')],
       ['End:', 'Ctrl-C'],
     ]

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import {
+  ControlSocket,
   createOverlay,
   enterCommand,
   type Fault,
@@ -20,6 +21,7 @@ import {
   type Supervision,
 } from '../standalone/index.ts'
 import { createLogger } from '../telemetry/log.ts'
+import { isOrder, order } from './standalone-orders.ts'
 import { boolFlag, type Flag, helpText, intFlag, parseFlags, stringFlag, UsageError } from './flags.ts'
 
 const faultFlag: Flag<readonly Fault[]> = {
@@ -64,6 +66,8 @@ While it runs, in another terminal:
   hybridnet standalone exec node1 -- ip rule   run a command in the network of a node,
   hybridnet standalone exec web -- ping node   of a pod (NAMESPACE/NAME; namespace default may be left out),
   hybridnet standalone exec outside            or of the router and the host outside; without a command, a shell
+  hybridnet standalone node reboot node2       also add, remove, off, on, partition, heal, delay, list; and
+  hybridnet standalone daemon kill node1       kubelet, manager: see hybridnet standalone node --help
 
 Logs of the programs are in the directory it prints.
 
@@ -79,11 +83,13 @@ when the nodes are there.
   --fault 'verb=update|patch,resource=pods/status,effect=conflict,times=5' five writes of statuses meet another writer
 `
 
-const usage = 'hybridnet standalone [FLAGS] | list | exec NODE|POD [-- COMMAND...]'
+const usage =
+  'hybridnet standalone [FLAGS] | list | exec NODE|POD [-- COMMAND...] | node|daemon|kubelet|manager ACTION [NAME...]'
 
 export async function run(argv: string[]): Promise<number> {
   try {
     if (argv[0] === 'exec') return await exec(argv.slice(1))
+    if (isOrder(argv[0])) return await order(argv, () => currentInstance().directory)
     const { values, positionals, help } = parseFlags(flags, argv)
     if (help) {
       process.stdout.write(helpText(usage, description, flags))
@@ -122,7 +128,9 @@ async function serve({ directory, apiPort, signal }: Supervision, values: Values
     log: createLogger({ name: 'standalone', level: values['log-level'], fd: openLog(directory, 'standalone') }),
     onProgress: say,
   })
+  let control: ControlSocket | null = null
   try {
+    control = await ControlSocket.listen(cluster, directory)
     if (values.overlay) await createOverlay(cluster.client)
     for (const fault of values.fault) cluster.apiServer.faults.add(fault)
     say(`\nexport KUBECONFIG=${cluster.outsideKubeconfig}\n`)
@@ -131,6 +139,7 @@ async function serve({ directory, apiPort, signal }: Supervision, values: Values
     say(`Ctrl-C ends it.`)
     if (!signal.aborted) await once(signal, 'abort')
   } finally {
+    await control?.close()
     await cluster.stop()
   }
   return 0

@@ -162,7 +162,7 @@ export class Cluster {
   /**
    * Add one more node to the fabric and the cluster.
    *
-   * @param name up to 15 lower-case letters, digits and '-'; the next of node1, node2, ... unless given
+   * @param name up to 14 lower-case letters, digits and '-'; the next of node1, node2, ... unless given
    * @returns when its kubelet has registered it
    * @throws Error when the name is taken
    */
@@ -220,6 +220,17 @@ export class Cluster {
   async partition(nodes: string | readonly [string, string], on: boolean, from: 'all' | 'api' = 'all'): Promise<void> {
     const cut: Cut = typeof nodes === 'string' ? { hosts: [nodes], from } : { hosts: nodes, from: 'each other' }
     await this.fabric.cut(cut, on)
+  }
+
+  /**
+   * Make a node's link slow and lossy; all zero ends it.
+   *
+   * @param ms milliseconds every frame takes longer, each way
+   * @param lossPercent frames that get lost, each way. Default 0.
+   * @throws Error when ethtool is missing
+   */
+  async delay(node: string, ms: number, lossPercent = 0): Promise<void> {
+    await this.fabric.impair(this.node(node).name, { ms, lossPercent })
   }
 
   /** The sandbox of a pod, wherever it runs. @throws Error when no node has one */

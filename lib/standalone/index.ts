@@ -3,6 +3,7 @@ export { Cluster, type ClusterOptions, type RemoveNodeOptions, startCluster } fr
 export { type Fault, FaultError, parseFault } from './apiserver/index.ts'
 export { apiPort, type ControlPlane, type ControlPlaneContext, type ControlPlaneFactory } from './control-plane.ts'
 export { ClusterNode } from './node.ts'
+export { ControlSocket, giveOrder, type NodeReport, type Order, type ProgramAction } from './control/index.ts'
 export { FabricCapture, type Flow } from './capture.ts'
 export { greet, probe, probeFrom, type ProbeResult, type ProbeTarget } from './probe.ts'
 export { type ExecOptions, type ExecResult, execInNamespace, namespaceCommand } from './exec.ts'

@@ -79,6 +79,11 @@ export class ClusterNode {
     return this.#host
   }
 
+  /** Its own addresses as text, in the order of the families. */
+  get addresses(): readonly string[] {
+    return this.host.addresses.map(({ address }) => formatAddress(address))
+  }
+
   /** Changes with each boot; null while the node is off. */
   get bootId(): string | null {
     return this.#bootId
@@ -117,11 +122,10 @@ export class ClusterNode {
     if (this.#bootId === null) throw new Error(`${this.name} is switched off`)
     const { api, labels, heartbeatMs, log } = this.#options
     const { client, close } = clientFrom(this.host.namespace, api)
-    const addresses = this.host.addresses.map(({ address }) => formatAddress(address))
     const kubelet = new Kubelet({
       client,
       nodeName: this.name,
-      addresses,
+      addresses: this.addresses,
       labels,
       runtime: this.runtime,
       echoPort,

@@ -5,6 +5,7 @@
 //   api   nothing between the node and the bridge's own addresses, where the API server is reached
 //   pair  nothing between two ports
 import { runNft } from '../../nft/index.ts'
+import { slowPort } from './slow-link.ts'
 
 /** What is cut off from what. */
 export type Cut =
@@ -65,7 +66,8 @@ export function cutTable(cuts: readonly Cut[]): string {
   const rules: Record<string, string[]> = {}
   const drop = (hook: string, match: string): void => void (rules[hook] ??= []).push(`${match} drop`)
   for (const { hosts, from } of cuts) {
-    const [a, b = ''] = hosts.map((host) => `"${host}"`)
+    // A node has one port or the other, depending on its cable.
+    const [a, b = ''] = hosts.map((host) => `{ "${host}", "${slowPort(host)}" }`)
     if (from === 'all') {
       drop('prerouting', `iifname ${a}`)
       drop('postrouting', `oifname ${a}`)

@@ -12,7 +12,7 @@
 // address is never answered, as on a real network that knows nothing of an overlay. MTU 1500 everywhere.
 //
 // Names of ports on the bridge are the names of what hangs on them, so `ip link` in the supervisor's namespace reads like
-// the picture. Partitions are made by fabric-cuts.ts. Not here yet: VLAN trunks, BGP on the router.
+// the picture. Partitions are made by fabric-cuts.ts, delay and loss by slow-link.ts. Not here yet: VLAN trunks, BGP on the router.
 import { type Family, familyOf, type IPAddress, parseAddress } from '../../ip/index.ts'
 import {
   createNamespace,
@@ -27,6 +27,7 @@ import {
 } from '../../netlink/index.ts'
 import { namespaceDirectory } from '../sandbox.ts'
 import { type Cut, FabricCuts } from './fabric-cuts.ts'
+import { type Impairment, SlowLink } from './slow-link.ts'
 
 export interface FabricOptions {
   /** Address families of the segment; at least one. */
@@ -69,6 +70,8 @@ const beyond: Plan = {
 /** MAC address of eth0 of host 0: locally administered, and the machine's own for life, as addresses of real devices are. */
 const firstMac = 0x02_56_00_00_00_00
 
+const sound: Impairment = { ms: 0, lossPercent: 0 }
+
 const bridgeName = 'fabric0'
 const mtu = 1500
 const routerHost = 1
@@ -90,6 +93,8 @@ export class Fabric {
   readonly #bridge: number
   readonly #hosts = new Map<string, FabricHost>()
   readonly #cuts = new FabricCuts()
+  /** Cables with something wrong; the link is null while the node is off. */
+  readonly #impaired = new Map<string, { impairment: Impairment; link: SlowLink | null }>()
   #lastNumber = firstNodeHost - 1
 
   private constructor(families: readonly Family[], root: NetworkNamespace, socket: RouteSocket, bridge: number) {
@@ -148,8 +153,8 @@ export class Fabric {
    * @throws Error when the name is taken or no network device could have it, or the segment has no more addresses
    */
   async addNode(name: string): Promise<FabricHost> {
-    if (!/^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/.test(name) || [bridgeName, 'lo'].includes(name)) {
-      throw new Error(`fabric: node name '${name}': expected up to 15 lower-case letters, digits and '-'`)
+    if (!/^[a-z0-9]([a-z0-9-]{0,12}[a-z0-9])?$/.test(name) || [bridgeName, 'lo'].includes(name)) {
+      throw new Error(`fabric: node name '${name}': expected up to 14 lower-case letters, digits and '-'`)
     }
     if (this.#hosts.has(name)) throw new Error(`fabric: there is a host '${name}' already`)
     return this.#attach(name, this.#freeNumber())
@@ -175,6 +180,32 @@ export class Fabric {
     return this.#cuts.list()
   }
 
+  /** What is wrong with a node's cable. */
+  impairment(name: string): Impairment {
+    return this.#impaired.get(name)?.impairment ?? sound
+  }
+
+  /**
+   * Make a node's cable slow, lossy, or sound again (all zero). It stays so when the node reboots.
+   *
+   * @throws Error when ethtool is missing
+   */
+  async impair(name: string, impairment: Impairment): Promise<void> {
+    const host = this.host(name)
+    const present = this.#impaired.get(name)
+    if (impairment.ms === 0 && impairment.lossPercent === 0) {
+      this.#impaired.delete(name)
+      await present?.link?.remove()
+    } else if (present === undefined) {
+      // Of a node that is off there is no port: the cable shows when it is back.
+      const isOn = (await this.#socket.link(name)) !== null
+      this.#impaired.set(name, { impairment, link: isOn ? await this.#slowLink(host, impairment) : null })
+    } else {
+      present.impairment = impairment
+      if (present.link !== null) present.link.impairment = impairment
+    }
+  }
+
   /**
    * Take a node's namespace away, with all that is in it, and its port; its addresses and cuts stay reserved for it until
    * {@link powerOn} or {@link removeNode}. What still runs in the namespace keeps it alive, but cut off.
@@ -183,24 +214,35 @@ export class Fabric {
     const host = this.host(name)
     // The port goes first: the namespace lives on while a process is in it. Of a node that is off there is none.
     await this.#unplug(name)
+    const impaired = this.#impaired.get(name)
+    if (impaired?.link) {
+      await impaired.link.remove(true)
+      impaired.link = null
+    }
     host.namespace.close()
     await deleteNamespace(host.path)
   }
 
   /** A fresh namespace for a node after {@link powerOff}: same addresses, same MAC address, nothing else. */
   async powerOn(name: string): Promise<FabricHost> {
-    return this.#attach(name, this.host(name).number)
+    const host = await this.#attach(name, this.host(name).number)
+    const impaired = this.#impaired.get(name)
+    if (impaired !== undefined) impaired.link = await this.#slowLink(host, impaired.impairment)
+    return host
   }
 
   /** Remove a node's namespace, with all that is in it, and its port. */
   async removeNode(name: string): Promise<void> {
     await this.powerOff(name)
     this.#hosts.delete(name)
+    this.#impaired.delete(name)
     await this.#cuts.forget(name)
   }
 
   /** Remove everything. */
   async close(): Promise<void> {
+    for (const { link } of this.#impaired.values()) await link?.remove(true)
+    this.#impaired.clear()
     for (const host of this.#hosts.values()) {
       host.namespace.close()
       await deleteNamespace(host.path)
@@ -223,6 +265,11 @@ export class Fabric {
       return number
     }
     throw new Error(`fabric: no address left for more than ${count} nodes`)
+  }
+
+  #slowLink({ name, namespace }: FabricHost, impairment: Impairment): Promise<SlowLink> {
+    const place = { name, socket: this.#socket, root: this.#root, node: namespace, bridge: this.#bridge, mtu }
+    return SlowLink.insert(place, impairment)
   }
 
   async #unplug(name: string): Promise<void> {

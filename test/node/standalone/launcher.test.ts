@@ -62,6 +62,18 @@ function standalone(...argv: string[]): string {
   })
 }
 
+/** How a command line is refused: exit code and message. */
+function refusal(...argv: string[]): string {
+  try {
+    const [file, ...args] = program
+    execFileSync(file, [...args, ...argv], { env: environment, encoding: 'utf8', stdio: 'pipe' })
+    return 'no error'
+  } catch (error) {
+    const { status, stderr } = error as { status: number; stderr: string }
+    return `${status} ${stderr}`
+  }
+}
+
 /** Directories of instances; tsx keeps its cache beside them. */
 const instances = (): string[] => readdirSync(temporary).filter((name) => name.startsWith('hybridnet-'))
 const links = (): string => execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' })
@@ -80,6 +92,36 @@ test('it serves the API to the outside, can be entered, and leaves nothing when 
   assert.match(standalone('list'), /^node {2}node1 +\/run\/netns\/node1$/m)
   assert.match(standalone('exec', 'node1', '--', 'ip', '-br', 'addr', 'show', 'eth0'), /192\.168\.56\.11\/24/)
   assert.match(standalone('exec', 'outside', 'ip', '-br', 'addr'), /203\.0\.113\.10\/24/)
+  // Orders to the nodes.
+  interface Report {
+    name: string
+    on: boolean
+    bootId: string | null
+    cutFrom: string[]
+  }
+  const ordered = (...words: string[]): Report[] => JSON.parse(standalone(...words, '-o', 'json')) as Report[]
+  const [before] = ordered('node', 'list')
+  const [after] = ordered('node', 'reboot', 'node1')
+  assert.ok(before?.bootId && after?.bootId)
+  assert.is.not(after.bootId, before.bootId)
+  assert.equal(
+    ordered('node', 'add', 'spare').map(({ name }) => name),
+    ['node1', 'spare'],
+  )
+  assert.equal(ordered('node', 'partition', 'node1', 'spare')[0]?.cutFrom, ['spare'])
+  assert.match(standalone('node', 'list'), /^spare +on +runs +- +node1 /m)
+  assert.is(ordered('node', 'off', 'spare')[1]?.on, false)
+  assert.equal(
+    ordered('node', 'remove', 'spare').map(({ name, cutFrom }) => [name, cutFrom]),
+    [['node1', []]],
+  )
+  assert.match(refusal('node', 'remove', 'spare'), /^1 .*no node 'spare'; there are node1/)
+  assert.match(
+    refusal('daemon', 'kill', 'node1'),
+    /^1 .*there is no daemon: the cluster was started with --programs=false/,
+  )
+  assert.match(refusal('node', 'delay', 'node1', 'long'), /^2 .*MS 'long': expected a number from 0 to 60000/)
+  assert.match(refusal('node', 'explode', 'node1'), /^2 .*unknown action 'explode'; see/)
   running.child.kill('SIGTERM')
   const [code] = (await once(running.child, 'exit')) as [number]
   assert.is(code, 0, running.output())
@@ -106,19 +148,9 @@ test('a killed supervisor is an error of the launcher, and leaves nothing either
 })
 
 test('mistakes are explained', () => {
-  const attempt = (...argv: string[]): string => {
-    try {
-      const [file, ...args] = program
-      execFileSync(file, [...args, ...argv], { env: environment, encoding: 'utf8', stdio: 'pipe' })
-      return 'no error'
-    } catch (error) {
-      const { status, stderr } = error as { status: number; stderr: string }
-      return `${status} ${stderr}`
-    }
-  }
-  assert.match(attempt('--nodes=0'), /^2 .*--nodes '0': expected a whole number from 1 to 200/)
-  assert.match(attempt('exec', 'node1'), /^2 .*nothing runs; start/)
-  assert.match(attempt('start'), /^2 .*unexpected 'start'/)
+  assert.match(refusal('--nodes=0'), /^2 .*--nodes '0': expected a whole number from 1 to 200/)
+  assert.match(refusal('exec', 'node1'), /^2 .*nothing runs; start/)
+  assert.match(refusal('start'), /^2 .*unexpected 'start'/)
 })
 
 test.run()

@@ -8,6 +8,7 @@ import { formatMac } from '../../../lib/ip/index.ts'
 import { leaseResource } from '../../../lib/kube/index.ts'
 import { NetworkNamespace, RouteSocket } from '../../../lib/netlink/index.ts'
 import { startCluster } from '../../../lib/standalone/cluster.ts'
+import { execInNamespace } from '../../../lib/standalone/exec.ts'
 import { echoPort } from '../../../lib/standalone/nodes/echo.ts'
 import type { Pod } from '../../../lib/standalone/nodes/pod-status.ts'
 import { probe } from '../../../lib/standalone/probe.ts'
@@ -51,6 +52,19 @@ async function reaches(from: string, address: string): Promise<boolean> {
   const { code } = await cluster.node(from).exec(['ping', '-n', '-c1', '-W1', address])
   return code === 0
 }
+
+/** Sends 300 kB to the responder and compares what comes back. */
+const echoProgram = `
+const data = require('node:crypto').randomBytes(300000)
+const socket = require('node:net').connect(${echoPort}, process.argv[1])
+const got = []
+socket.on('data', (chunk) => got.push(chunk)).on('error', (error) => console.error(error))
+socket.end(data)
+socket.on('close', () => {
+  const all = Buffer.concat(got)
+  process.stdout.write(all.subarray(all.indexOf(10) + 1).equals(data) ? 'same' : 'other: ' + all.length)
+})
+`
 
 async function macOf(node: string): Promise<string> {
   const namespace = NetworkNamespace.open(cluster.node(node).host.path)
@@ -122,6 +136,54 @@ test('a partition drops everything of a node, a partial one only what it says', 
     .partition('node9', true)
     .then(() => assert.unreachable())
     .catch((error: Error) => assert.match(error.message, /no host 'node9' on the fabric/))
+})
+
+test('a slow cable delays and loses frames each way, through a reboot, and carries TCP over a tunnel', async () => {
+  const roundTrip = async (): Promise<number> => {
+    const { stdout } = await cluster.node('node1').exec(['ping', '-n', '-c3', '-i0.2', '-W5', '192.168.56.12'])
+    return Number(present(/ = ([\d.]+)\//.exec(stdout), stdout)[1])
+  }
+  await cluster.delay('node2', 60)
+  assert.ok((await roundTrip()) >= 120, 'twice the delay at least')
+  const node = cluster.node('node2')
+  const { greeting, error } = await probe(cluster.node('node1').host.namespace, {
+    address: 'fd56::c',
+    port: echoPort,
+  })
+  assert.is(greeting?.source, 'fd56::b', error ?? '')
+  // Cuts hold on a slow cable, too.
+  await cluster.partition(['node1', 'node2'], true)
+  assert.not(await reaches('node1', '192.168.56.12'))
+  await cluster.partition(['node1', 'node2'], false)
+  await node.reboot()
+  assert.ok((await roundTrip()) >= 120, 'still, after a reboot')
+  // Segments and checksums that are left to hardware would not survive the copy: much data, plain and in a tunnel.
+  const end = ['link', 'add', 'vx', 'type', 'vxlan', 'id', '7', 'dstport', '4789', 'dev', 'eth0']
+  for (const [name, remote, own] of [
+    ['node1', '192.168.56.12', '10.77.0.1/24'],
+    ['node2', '192.168.56.11', '10.77.0.2/24'],
+  ] as const) {
+    const run = cluster.node(name)
+    for (const words of [
+      [...end, 'remote', remote],
+      ['addr', 'add', own, 'dev', 'vx'],
+      ['link', 'set', 'vx', 'up'],
+    ]) {
+      const { code, stderr } = await run.exec(['ip', ...words])
+      assert.is(code, 0, stderr)
+    }
+  }
+  await cluster.delay('node2', 1)
+  for (const address of ['192.168.56.12', '10.77.0.2']) {
+    const { stdout, stderr } = await cluster.node('node1').exec([process.execPath, '-e', echoProgram, address])
+    assert.is(stdout, 'same', `${address}: ${stderr}`)
+  }
+  await cluster.delay('node2', 0, 100)
+  assert.not(await reaches('node1', '192.168.56.12'))
+  await cluster.delay('node2', 0)
+  await eventually(() => reaches('node1', '192.168.56.12'), limitMs)
+  const { stdout: links } = await execInNamespace('/proc/self/ns/net', ['ip', '-br', 'link'])
+  assert.not.match(links, /[~^]node2/, 'the relay is gone')
 })
 
 test('a kubelet that is cut off from the API renews no lease, and goes on when it is back', async () => {
