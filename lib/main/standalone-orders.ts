@@ -79,7 +79,7 @@ function parse([noun, action, ...names]: readonly string[], values: Values): Ord
     else want(1, 1, 'the name of a node')
     return { do: 'program', program, node: name ?? null, action: action as ProgramAction }
   }
-  switch (action) {
+  switch (action ?? '') {
     case 'list':
       want(0, 0, 'nothing more')
       return { do: 'list' }
