@@ -49,7 +49,8 @@ interface Printed {
   delete: number
   count: number | null
   cpu: Sample['cpu']
-  blocked?: Sample['blocked']
+  blocked?: NonNullable<Sample['blocked']>
+  held?: NonNullable<Sample['held']>
 }
 
 async function printed(command: string, args: readonly string[]): Promise<string> {
@@ -59,8 +60,8 @@ async function printed(command: string, args: readonly string[]): Promise<string
 
 async function program(command: string, args: readonly string[]): Promise<Sample> {
   const answer = JSON.parse(await printed(command, args)) as Printed
-  const { add, dump, delete: removed, count, cpu, blocked } = answer
-  return { seconds: { add, dump, delete: removed }, cpu, count, ...(blocked === undefined ? {} : { blocked }) }
+  const { add, dump, delete: removed, ...rest } = answer
+  return { seconds: { add, dump, delete: removed }, ...rest }
 }
 
 const withPeer = (group: GroupName, place: Place): string[] => (group === 'links' ? [String(place.peerPid)] : [])
@@ -83,7 +84,7 @@ export function contenders(prepared: Prepared): Contender[] {
       name,
       ...(groups === undefined ? {} : { groups }),
       run: async (group, count, place) => {
-        const args = ['--import', 'tsx', ours, argument, group, String(count), String(place.deviceIndex)]
+        const args = ['--expose-gc', '--import', 'tsx', ours, argument, group, String(count), String(place.deviceIndex)]
         return JSON.parse(await printed(process.execPath, [...args, ...withPeer(group, place)])) as Sample
       },
     })

@@ -79,4 +79,6 @@ export interface Sample {
   readonly count: number | null
   /** Longest time its event loop was held in each phase, in ms. */
   readonly blocked?: Readonly<Partial<Record<Phase, number>>>
+  /** Longest turn in processor time of its thread, in ms. */
+  readonly held?: Readonly<Partial<Record<Phase, number | null>>>
 }

@@ -1,11 +1,11 @@
 // The npm contender: the package `netlink`, one awaited request per object, as its manual shows it. The package does not
 // encode NDA_IFINDEX or strict checks, so dumps come whole and are filtered here.
 //
-//   contender.mjs PACKAGE_FOLDER GROUP COUNT DEVICE_INDEX   prints {"add","dump","delete" in seconds,"count","cpu","blocked" in ms}
+//   contender.mjs PACKAGE_FOLDER GROUP COUNT DEVICE_INDEX   prints {"add","dump","delete" in seconds,"count","cpu","blocked" and "held" in ms}
 import { Buffer } from 'node:buffer'
 import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'
-import { longestBlock } from '../../support/event-loop.ts'
+import { longestTurn } from '../../support/event-loop.ts'
 
 const [, , folder, group, countText, deviceText] = process.argv
 const require = createRequire(`${folder}/package.json`)
@@ -82,14 +82,16 @@ const phases = {
   dump: async () => (found = (await dump()) - before),
   delete: () => all(remove, count),
 }
-const [wall, cpu, blocked] = [{}, {}, {}]
+const [wall, cpu, blocked, held] = [{}, {}, {}, {}]
 for (const [phase, work] of Object.entries(phases)) {
   const started = performance.now()
   const processor = process.cpuUsage()
-  blocked[phase] = await longestBlock(work)
+  const turn = await longestTurn(work)
+  blocked[phase] = turn.wall
+  held[phase] = turn.cpu
   wall[phase] = (performance.now() - started) / 1000
   const { user, system } = process.cpuUsage(processor)
   cpu[phase] = (user + system) / 1e6
 }
-console.log(JSON.stringify({ ...wall, count: found, cpu, blocked }))
+console.log(JSON.stringify({ ...wall, count: found, cpu, blocked, held }))
 process.exit(0)
