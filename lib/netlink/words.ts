@@ -68,7 +68,23 @@ export function getAddress(view: WordView, record: number, field: number, bit: n
   if ((presence & (1 << bit)) === 0) return null
   const at = record + field
   if ((presence & (1 << (bit + 16))) === 0) return view.words[at] ?? 0
-  return ((view.wide[at >> 1] ?? 0n) << 64n) | (view.wide[(at >> 1) + 1] ?? 0n)
+  return highHalf(view, at) | (view.wide[(at >> 1) + 1] ?? 0n)
+}
+
+// Neighbours in a dump share their network: shifting its half again for each makes three bigints of garbage.
+let highBelow = 0
+let highAbove = 0
+let high = 0n
+
+function highHalf({ words, wide }: WordView, at: number): bigint {
+  const below = words[at] ?? 0
+  const above = words[at + 1] ?? 0
+  if (below !== highBelow || above !== highAbove) {
+    highBelow = below
+    highAbove = above
+    high = (wide[at >> 1] ?? 0n) << 64n
+  }
+  return high
 }
 
 /** Writes a word-sized field and marks it present. */
