@@ -34,7 +34,7 @@ function perObject(measured: Measured, contender: string, phase: Phase): number 
   return values.length === 0 ? null : (median(values) / measured.count) * 1e6
 }
 
-/** Median over repetitions of the longest block of any phase, in ms; `held` leaves waiting for a core out. */
+/** Median over repetitions of the longest block of any phase, in ms; `held` by processor time. */
 function block(measured: Measured, contender: string, which: 'blocked' | 'held' = 'blocked'): number | null {
   const values = (measured.samples.get(contender) ?? []).flatMap((sample) => {
     const phases = Object.values(sample?.[which] ?? {}).filter((ms) => ms !== null)
@@ -130,11 +130,7 @@ export function verdicts(all: readonly Measured[]): Verdict[] {
       const own = block(measured, contender, 'held')
       const met = ms <= BLOCK_MS
       const cpuMet = own === null ? null : own <= BLOCK_MS
-      const reason = met
-        ? ''
-        : cpuMet === true
-          ? 'waiting for a core'
-          : 'collector, a slice of JavaScript, or stolen time'
+      const reason = met ? '' : cpuMet === true ? 'waiting for a core' : 'collector, or a slice of JavaScript'
       judged.push({ ...where, what, wanted: `≤ ${BLOCK_MS} ms`, measured: ms, cpu: own, met, cpuMet, reason })
     }
     return judged
@@ -175,7 +171,7 @@ export function markdownReport(all: readonly Measured[], facts: Readonly<Record<
     '',
     'Times are microseconds per object, medians over the repetitions. "× C" is the median of the ratios to the C limit within',
     'each repetition, "cpu × C" the same of processor time (which a busy machine distorts less). "block" is the longest time the event loop was held in any phase, median over the repetitions; "own" the same',
-    "without the time its thread waited for a core (the kernel's count).",
+    'in processor time of its thread.',
     '',
     ...all.flatMap((measured) => [`## ${heading(measured)}`, '', markdownTable(HEADER, rows(measured)), '']),
     `## Targets: ${summary(judged)}`,
