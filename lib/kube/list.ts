@@ -178,8 +178,9 @@ function finish(path: string, splitter: ItemSplitter | null): ListEnvelope {
   } catch (error) {
     throw badList(path, error)
   }
-  const { kind, metadata } = envelope
-  if (!metadata?.resourceVersion || (kind !== undefined && !kind.endsWith('List'))) {
+  const { kind, metadata, items } = envelope
+  const strange = (kind !== undefined && !kind.endsWith('List')) || !Array.isArray(items ?? [])
+  if (strange || !metadata?.resourceVersion) {
     const what = `kind '${kind ?? ''}', metadata ${JSON.stringify(metadata ?? null).slice(0, 100)}`
     throw new RequestError('GET', path, 'BADBODY', `the answer is no list: ${what}`, true)
   }

@@ -71,11 +71,12 @@ export class Transport {
   /** Close idle connections and those in use; later exchanges fail. */
   close(): void {
     this.#closed = true
-    this.#agent?.agent.destroy()
-    this.#agent = null
+    // First, so that they fail by this and not by a cut connection.
     for (const request of this.#running) {
       request.destroy(Object.assign(new Error('the client was closed'), { code: 'CLOSED' }))
     }
+    this.#agent?.agent.destroy()
+    this.#agent = null
   }
 
   async #once(exchange: Exchange): Promise<Answer> {
