@@ -29,7 +29,7 @@ nodes as they are then.
   kubelet kill NODE           in the middle of its work, and start it again; also stop, start and restart
   manager kill                and stop, start, restart
 
-What happens then, as on any cluster: a silent node is tainted after 40 s, its pods are evicted 300 s later, pods of a removed
+What happens then, as on any cluster: a silent node is tainted after 50 s, its pods are evicted 300 s later, pods of a removed
 node are gone after 40 s. \`kubectl get nodes -w\` and \`kubectl get pods -w\` show it.
 `
 

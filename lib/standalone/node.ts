@@ -125,6 +125,7 @@ export class ClusterNode {
     const kubelet = new Kubelet({
       client,
       nodeName: this.name,
+      namespace: this.host.namespace,
       addresses: this.addresses,
       labels,
       runtime: this.runtime,

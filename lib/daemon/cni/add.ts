@@ -59,7 +59,16 @@ async function wire(
     if (hostIndex === 'name taken') throw tryAgain(`the name ${hostInterface} was taken again by somebody else`)
   }
   const { containerId } = call
-  const attachment: Attachment = { containerId, ifname, netns, hostInterface, hostIndex, pod, createdAt: Date.now() }
+  const attachment: Attachment = {
+    containerId,
+    ifname,
+    netns,
+    hostInterface,
+    hostIndex,
+    pod,
+    runtimeUid: reference.uid,
+    createdAt: Date.now(),
+  }
   try {
     await context.store.put(attachment)
   } catch (error) {

@@ -48,6 +48,11 @@ class Fields {
     if (typeof value !== 'string') throw new Error(`${field}: expected a string, found ${JSON.stringify(value)}`)
     return value
   }
+  /** Null is a value; absence is `otherwise`. */
+  textOrNull(field: string, otherwise: string): string | null {
+    const value = this.#object[field]
+    return value === undefined ? otherwise : value === null ? null : this.text(field)
+  }
   number(field: string): number {
     const value = this.#object[field]
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
@@ -90,6 +95,8 @@ export function decodeAttachment(text: string): Attachment {
       mode: mode as NetworkMode,
       addresses: addresses.map(decodeAddress),
     },
+    // Records of earlier versions have none: there the pod's own is meant.
+    runtimeUid: record.textOrNull('runtimeUid', pod.text('uid')),
     createdAt: record.number('createdAt'),
   }
 }

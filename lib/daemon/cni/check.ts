@@ -156,8 +156,9 @@ export async function check(context: CniContext, call: CniCall, signal: AbortSig
     findings = compareWiring(attachment, facts, call.netns, call.prevResult)
     if (findings.length === 0) findings = await networkFindings(context, attachment, signal)
     const uid = call.pod?.uid ?? null
-    if (uid !== null && uid !== attachment.pod.uid) {
-      findings = [...findings, `pod UID is ${uid}, but the addresses belong to ${attachment.pod.uid}`]
+    const { runtimeUid } = attachment
+    if (uid !== null && runtimeUid !== null && uid !== runtimeUid) {
+      findings = [...findings, `pod UID is ${uid}, but the interface was made for ${runtimeUid}`]
     }
   }
   if (findings.length === 0) return

@@ -222,7 +222,8 @@ export class CniService implements CniHandler {
       const hostIndex = links.get(hostInterface)
       if (hostIndex === undefined || containerId === null || store.byHostInterface(hostInterface) !== undefined)
         continue
-      await store.put({ containerId, ifname: 'eth0', netns: '', hostInterface, hostIndex, pod, createdAt: Date.now() })
+      const record = { containerId, ifname: 'eth0', netns: '', hostInterface, hostIndex, pod, runtimeUid: null }
+      await store.put({ ...record, createdAt: Date.now() })
       log.info({ object: hostInterface, operation: 'adopt' }, 'adopted the interface of an earlier daemon')
     }
   }

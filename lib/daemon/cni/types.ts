@@ -144,6 +144,11 @@ export interface Attachment {
   /** Interface index of the node's end: tells a successor of the same name apart. */
   readonly hostIndex: number
   readonly pod: PodAddresses
+  /**
+   * The pod's UID as the runtime gave it with ADD; null when it gave none. Not the API's for a static pod, whose object is a
+   * mirror with a UID of its own.
+   */
+  readonly runtimeUid: string | null
   /** When ADD succeeded, milliseconds since 1970. */
   readonly createdAt: number
 }

@@ -2,8 +2,7 @@
 // each plugin reads on stdin, what its answer means. Follows libcni (containernetworking/cni, libcni/api.go and conf.go) and
 // the CNI specification 1.1.0, sections 1 (configuration format), 3 (execution) and 4 (delegation is not used).
 //
-// It does not: convert results between versions, delegate, pass capability arguments (port mappings, bandwidth), or read
-// single-plugin `.conf` files of versions before lists.
+// It does not: convert results between versions, delegate, or read single-plugin `.conf` files of versions before lists.
 
 /** A parsed `.conflist`. */
 export interface NetworkConfigList {
@@ -111,6 +110,9 @@ export function configCandidates(names: readonly string[]): string[] {
   return names.filter((name) => name.endsWith('.conflist')).sort()
 }
 
+/** Arguments by capability (CNI conventions, "runtimeConfig"): `portMappings`, `bandwidth`, `mac`, `ips`. */
+export type CapabilityArguments = Readonly<Record<string, unknown>>
+
 /** The part of the pod a plugin hears about. */
 export interface Attachment {
   readonly containerId: string
@@ -119,6 +121,8 @@ export interface Attachment {
   readonly ifname: string
   /** CNI_ARGS in order. */
   readonly args: readonly (readonly [string, string])[]
+  /** For plugins whose configuration says that they have the capability. Absent in what earlier versions remembered. */
+  readonly capabilities?: CapabilityArguments
 }
 
 /** CNI_ARGS as kubelet's runtimes pass them (containerd `pkg/cri/server/sandbox_run.go`, cniNamespaceOpts). */
@@ -157,14 +161,20 @@ export function pluginEnvironment(
 }
 
 /**
- * What one plugin reads on stdin: its own configuration with the list's name and version, and the previous result.
+ * What one plugin reads on stdin: its own configuration with the list's name and version, the previous result, and of the
+ * capability arguments those it asks for, instead of the list of its capabilities (libcni, injectRuntimeConfig).
  */
 export function pluginInput(
   list: NetworkConfigList,
   plugin: PluginConfig,
   previous: CniResult | null,
+  capabilities: CapabilityArguments = {},
 ): Record<string, unknown> {
-  const base = { ...plugin, name: list.name, cniVersion: list.cniVersion }
+  const { capabilities: wanted, ...own } = plugin
+  const asked = isRecord(wanted) ? wanted : {}
+  const given = Object.entries(capabilities).filter(([name]) => asked[name] === true)
+  const runtimeConfig = given.length === 0 ? {} : { runtimeConfig: Object.fromEntries(given) }
+  const base = { ...own, ...runtimeConfig, name: list.name, cniVersion: list.cniVersion }
   return previous === null ? base : { ...base, prevResult: previous }
 }
 

@@ -4,6 +4,7 @@
 //
 // It makes no network namespaces and never retries: both are the kubelet's.
 import { spawn } from 'node:child_process'
+import { watch } from 'node:fs'
 import { access, constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
@@ -69,6 +70,11 @@ export class CniRuntime {
     }
     const found = problems.length === 0 ? 'no .conflist file' : problems.join('; ')
     throw new Error(`cni plugin not initialized: ${configDirectory}: ${found}`)
+  }
+
+  /** Hear of every change of the configuration directory, as containerd does (pkg/cri/server/cni_conf_syncer.go). */
+  watchConfig(onChange: () => void): { close(): void } {
+    return watch(this.#options.configDirectory, { persistent: false }, onChange)
   }
 
   /**
@@ -187,7 +193,7 @@ export class CniRuntime {
   ): Promise<string> {
     const operation = `CNI ${command} ${plugin.type}`
     const [file = '', ...args] = [...this.#options.wrapper, await this.#find(plugin.type)]
-    const input = JSON.stringify(pluginInput(list, plugin, previous))
+    const input = JSON.stringify(pluginInput(list, plugin, previous, attachment?.capabilities))
     const environment = pluginEnvironment(command, attachment, this.#options.binDirectories)
     const timeoutMs = this.#options.timeoutMs ?? 120_000
     return new Promise((resolve, reject) => {

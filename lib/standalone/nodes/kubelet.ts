@@ -6,7 +6,8 @@
 // new container id, slower each time; a deleted pod disappears from the API only after its DEL succeeded; a pod of the same
 // name is a new pod; leftovers of an earlier life are taken over or removed at start.
 //
-// Not here: containers, images, probes, volumes, evictions, static pods, port mappings.
+// Containers are emulated (containers.ts), probes are real (probes.ts). Not here: images, volumes, init containers, evictions
+// under pressure, static pods.
 import { PODS } from '../../api/index.ts'
 import {
   ApiError,
@@ -18,7 +19,10 @@ import {
   WorkQueue,
 } from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
+import type { NetworkNamespace } from '../../netlink/index.ts'
 import type { CniRuntime } from './cni-runtime.ts'
+import { Containers } from './containers.ts'
+import { capabilitiesOf } from './capabilities.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { creatingStatus, finishedStatus, isFinished, type Pod, runningStatus, timestamp } from './pod-status.ts'
 import { type Sandbox, SandboxManager } from './sandboxes.ts'
@@ -26,6 +30,8 @@ import { type Sandbox, SandboxManager } from './sandboxes.ts'
 export interface KubeletOptions {
   readonly client: KubeClient
   readonly nodeName: string
+  /** The node's, where probes come from. */
+  readonly namespace: NetworkNamespace
   /** The node's addresses, the preferred first. */
   readonly addresses: readonly string[]
   readonly labels?: Readonly<Record<string, string>>
@@ -51,8 +57,11 @@ export class Kubelet {
   readonly #events: EventRecorder
   /** namespace/name → the sandbox of the pod of that name, also of one that was replaced and still has to go. */
   readonly #sandboxes = new Map<string, Sandbox>()
+  /** uid → the containers of a pod that has its network. */
+  readonly #containers = new Map<string, Containers>()
   /** uid → when the status of a pod in the node's network was first reported. */
   readonly #hostPods = new Map<string, string>()
+  #watcher: { close(): void } | null = null
 
   constructor(options: KubeletOptions) {
     const { client, nodeName } = options
@@ -100,11 +109,18 @@ export class Kubelet {
     if (kept.length > 0) await this.#collectGarbage(kept)
     this.#pods.onChange(({ key }) => this.#queue.add(key))
     this.#queue.start()
+    this.#watcher = this.#options.runtime.watchConfig(() => {
+      this.refreshNode().catch((error: unknown) =>
+        this.#log.debug({ err: error }, 'node status waits for the next beat'),
+      )
+    })
   }
 
   /** Stop looking after the pods; they keep their sandboxes, but not their responders. */
   async stop(): Promise<void> {
+    this.#watcher?.close()
     await Promise.all([this.#registration.stop(), this.#pods.stop(), this.#queue.stop(), this.#manager.stop()])
+    await Promise.all([...this.#containers.values()].map((containers) => containers.kill()))
     await Promise.all([...this.#sandboxes.values()].map((sandbox) => sandbox.echo.close()))
     await this.#events.stop(200)
   }
@@ -146,13 +162,29 @@ export class Kubelet {
     if (isFinished(pod)) return this.#teardown(key, this.#sandboxes.get(key), signal)
     if (pod.spec.hostNetwork === true) return this.#runHostPod(pod)
     const sandbox = this.#sandboxes.get(key) ?? (await this.#create(key, pod, signal))
-    await this.#report(pod, runningStatus(pod, sandbox, this.#options.addresses))
+    const containers = this.#containersOf(key, pod, sandbox.attachment.netns, sandbox.addresses)
+    await this.#report(pod, runningStatus(pod, sandbox, this.#options.addresses, containers.reports()))
+  }
+
+  /** The containers of a pod, started when they are not yet. */
+  #containersOf(key: string, pod: Pod, netns: string, addresses: readonly string[]): Containers {
+    const { uid } = pod.metadata
+    const present = this.#containers.get(uid)
+    if (present !== undefined) return present
+    const containers = new Containers({
+      pod,
+      target: { node: this.#options.namespace, address: addresses[0] ?? '', netns },
+      onChange: () => this.#queue.add(key),
+      onEvent: (type, reason, message) => this.#events.event(involvedObject(PODS, pod.metadata), type, reason, message),
+    })
+    this.#containers.set(uid, containers)
+    return containers
   }
 
   async #create(key: string, pod: Pod, signal: AbortSignal): Promise<Sandbox> {
     const { namespace, name, uid } = pod.metadata
     try {
-      const sandbox = await this.#manager.create({ namespace, name, uid }, signal)
+      const sandbox = await this.#manager.create({ namespace, name, uid }, capabilitiesOf(pod), signal)
       this.#sandboxes.set(key, sandbox)
       this.#log.info({ pod: key, container: sandbox.containerId, addresses: sandbox.addresses }, 'sandbox runs')
       this.#events.event(
@@ -176,16 +208,25 @@ export class Kubelet {
     const { addresses } = this.#options
     const startedAt = this.#hostPods.get(pod.metadata.uid) ?? timestamp()
     this.#hostPods.set(pod.metadata.uid, startedAt)
-    await this.#report(pod, runningStatus(pod, { containerId: null, addresses, startedAt }, addresses))
+    const containers = this.#containersOf(objectKey(pod.metadata), pod, this.#options.namespace.path, addresses)
+    const state = { containerId: null, addresses, startedAt }
+    await this.#report(pod, runningStatus(pod, state, addresses, containers.reports()))
   }
 
-  /** A pod that was told to go: DEL, its last status, and then the final deletion, which is the kubelet's to do. */
+  /** A pod that was told to go: the end of its containers, DEL, its last status, and then the final deletion, which is the kubelet's to do. */
   async #finish(key: string, pod: Pod, signal: AbortSignal): Promise<void> {
+    const { namespace, name, uid, deletionTimestamp = '' } = pod.metadata
     const sandbox = this.#sandboxes.get(key)
+    const containers = this.#containers.get(uid)
+    if (containers?.ended === false) {
+      // The API's time is when the grace period ends. The last of them to end brings the pod back here.
+      containers.terminate(Math.max(0, Date.parse(deletionTimestamp) - Date.now()))
+      if (!containers.ended) return
+    }
     await this.#teardown(key, sandbox, signal)
-    this.#hostPods.delete(pod.metadata.uid)
-    const { namespace, name, uid } = pod.metadata
-    if (!isFinished(pod)) await this.#report(pod, finishedStatus(pod, sandbox ?? null))
+    this.#hostPods.delete(uid)
+    this.#containers.delete(uid)
+    if (!isFinished(pod)) await this.#report(pod, finishedStatus(pod, sandbox ?? null, containers?.reports()))
     // Deleted with no grace already: only finalizers keep it.
     if (pod.metadata.deletionGracePeriodSeconds === 0) return
     await ignoreGone(
@@ -195,7 +236,11 @@ export class Kubelet {
 
   async #teardown(key: string, sandbox: Sandbox | undefined, signal: AbortSignal): Promise<void> {
     if (sandbox === undefined) return
+    const { uid } = sandbox.owner
+    await this.#containers.get(uid)?.kill()
     await this.#manager.remove(sandbox, signal)
+    // A pod that is deleted tells its end by them.
+    if (this.#pods.store.get(key)?.metadata.uid !== uid) this.#containers.delete(uid)
     if (this.#sandboxes.get(key) === sandbox) this.#sandboxes.delete(key)
     this.#log.info({ pod: key, container: sandbox.containerId }, 'sandbox removed')
   }

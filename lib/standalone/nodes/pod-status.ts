@@ -1,7 +1,7 @@
-// The status a kubelet reports, as pure functions: of a pod whose sandbox runs, and of a node. Containers are emulated: they
-// start with the sandbox, are ready at once and end, with success, with it.
+// The status a kubelet reports, as pure functions: of a pod and its containers (containers.ts), and of a node.
 
 import { release } from 'node:os'
+import type { ProbeSpec } from './probes.ts'
 
 /** The fields of a Pod this folder reads. */
 export interface Pod {
@@ -19,7 +19,9 @@ export interface Pod {
     readonly hostNetwork?: boolean
     readonly schedulerName?: string
     readonly nodeSelector?: Readonly<Record<string, string>>
-    readonly containers?: readonly { readonly name: string; readonly image?: string }[]
+    readonly restartPolicy?: string
+    readonly terminationGracePeriodSeconds?: number
+    readonly containers?: readonly ContainerSpec[]
   }
   readonly status?: {
     readonly phase?: string
@@ -27,6 +29,45 @@ export interface Pod {
     readonly podIPs?: readonly { readonly ip: string }[]
     readonly conditions?: readonly Condition[]
   }
+}
+
+export interface ContainerSpec {
+  readonly name: string
+  readonly image?: string
+  readonly command?: readonly string[]
+  readonly args?: readonly string[]
+  readonly ports?: readonly {
+    readonly name?: string
+    readonly containerPort: number
+    readonly hostPort?: number
+    readonly hostIP?: string
+    readonly protocol?: string
+  }[]
+  readonly readinessProbe?: ProbeSpec
+  readonly livenessProbe?: ProbeSpec
+}
+
+/** `state` of a container's status. */
+export type ContainerState =
+  | { readonly waiting: { readonly reason: string; readonly message?: string } }
+  | { readonly running: { readonly startedAt: string } }
+  | { readonly terminated: ContainerEnd }
+
+export interface ContainerEnd {
+  readonly exitCode: number
+  readonly reason: string
+  readonly startedAt: string
+  readonly finishedAt: string
+}
+
+/** What there is to say about one container. */
+export interface ContainerReport {
+  readonly name: string
+  readonly image: string
+  readonly state: ContainerState
+  readonly lastState: ContainerState | undefined
+  readonly ready: boolean
+  readonly restarts: number
 }
 
 export interface Condition {
@@ -64,27 +105,69 @@ export function mergeConditions(present: readonly Condition[], wanted: readonly 
   return [...present.filter(({ type }) => !wanted.some((condition) => condition.type === type)), ...merged]
 }
 
-/** Status of a pod that runs. `hostAddresses`: the node's, the first is `hostIP`. */
+/**
+ * Status of a pod that has its sandbox: it runs, or its containers have all ended for good.
+ *
+ * @param hostAddresses the node's, the first is `hostIP`
+ * @param containers all running and ready unless given
+ */
 export function runningStatus(
   pod: Pod,
   sandbox: SandboxState,
   hostAddresses: readonly string[],
+  containers: readonly ContainerReport[] = wellReports(pod, sandbox),
 ): Record<string, unknown> {
-  const ready = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady'].map((type): Condition => ({
-    type,
-    status: 'True',
-  }))
-  const conditions = mergeConditions(pod.status?.conditions ?? [], ready, sandbox.startedAt)
+  const phase = phaseOf(pod, containers)
+  const over = phase !== 'Running'
+  const unready = containers.filter(({ ready }) => !ready).map(({ name }) => name)
+  const well = (type: string): Condition => ({ type, status: 'True' })
+  const readiness = (type: string): Condition => {
+    if (unready.length === 0) return well(type)
+    const reason = over ? (phase === 'Failed' ? 'PodFailed' : 'PodCompleted') : 'ContainersNotReady'
+    return over
+      ? { type, status: 'False', reason }
+      : { type, status: 'False', reason, message: `containers with unready status: [${unready.join(' ')}]` }
+  }
+  const started: Condition = over
+    ? { type: 'PodReadyToStartContainers', status: 'False' }
+    : well('PodReadyToStartContainers')
+  const wanted = [started, well('Initialized'), readiness('Ready'), readiness('ContainersReady')]
+  // What is so since the beginning is so since the sandbox is there; what changes later, from now.
+  const now = containers.every(({ restarts, state }) => restarts === 0 && 'running' in state)
+    ? sandbox.startedAt
+    : timestamp()
   return {
-    phase: 'Running',
+    phase,
     hostIP: hostAddresses[0],
     hostIPs: hostAddresses.map((ip) => ({ ip })),
     podIP: sandbox.addresses[0],
     podIPs: sandbox.addresses.map((ip) => ({ ip })),
     startTime: sandbox.startedAt,
-    conditions,
-    containerStatuses: containerStatuses(pod, sandbox, { running: { startedAt: sandbox.startedAt } }, true),
+    conditions: mergeConditions(pod.status?.conditions ?? [], wanted, now),
+    containerStatuses: containers.map((report) => containerStatus(report, sandbox)),
   }
+}
+
+/** Running while anything runs or will be started again (k8s.io/kubernetes/pkg/kubelet, getPhase). */
+function phaseOf(pod: Pod, containers: readonly ContainerReport[]): 'Running' | 'Succeeded' | 'Failed' {
+  const ends = containers.map(({ state }) => ('terminated' in state ? state.terminated.exitCode : null))
+  if (ends.length === 0 || ends.includes(null)) return 'Running'
+  const failed = ends.some((code) => code !== 0)
+  const policy = pod.spec.restartPolicy ?? 'Always'
+  if (policy === 'Always' || (policy === 'OnFailure' && failed)) return 'Running'
+  return failed ? 'Failed' : 'Succeeded'
+}
+
+/** Containers of which nothing special is to be said. */
+function wellReports(pod: Pod, { startedAt }: SandboxState): ContainerReport[] {
+  return (pod.spec.containers ?? []).map(({ name, image = '' }) => ({
+    name,
+    image,
+    state: { running: { startedAt } },
+    lastState: undefined,
+    ready: true,
+    restarts: 0,
+  }))
 }
 
 /** Status of a pod whose sandbox could not be made yet. */
@@ -98,42 +181,59 @@ export function creatingStatus(pod: Pod, hostAddresses: readonly string[], messa
     phase: 'Pending',
     hostIP: hostAddresses[0],
     conditions: mergeConditions(pod.status?.conditions ?? [], waiting, timestamp()),
-    containerStatuses: containerStatuses(pod, null, { waiting: { reason: 'ContainerCreating', message } }, false),
+    containerStatuses: containerStatuses(pod, null, { waiting: { reason: 'ContainerCreating', message } }),
   }
 }
 
-/** Status of a pod that was told to go, reported before the final deletion as kubelet does since 1.27. */
-export function finishedStatus(pod: Pod, sandbox: SandboxState | null): Record<string, unknown> {
+/**
+ * Status of a pod that was told to go, reported before the final deletion as kubelet does since 1.27.
+ *
+ * @param containers as they ended; all well unless given
+ */
+export function finishedStatus(
+  pod: Pod,
+  sandbox: SandboxState | null,
+  containers: readonly ContainerReport[] = [],
+): Record<string, unknown> {
   const now = timestamp()
+  const failed = containers.some(({ state }) => 'terminated' in state && state.terminated.exitCode !== 0)
+  const reason = failed ? 'PodFailed' : 'PodCompleted'
   const ended: Condition[] = [
     { type: 'PodReadyToStartContainers', status: 'False' },
-    { type: 'Ready', status: 'False', reason: 'PodCompleted' },
-    { type: 'ContainersReady', status: 'False', reason: 'PodCompleted' },
+    { type: 'Ready', status: 'False', reason },
+    { type: 'ContainersReady', status: 'False', reason },
   ]
   const terminated = { exitCode: 0, reason: 'Completed', startedAt: sandbox?.startedAt ?? now, finishedAt: now }
   return {
-    phase: 'Succeeded',
+    phase: failed ? 'Failed' : 'Succeeded',
     conditions: mergeConditions(pod.status?.conditions ?? [], ended, now),
-    containerStatuses: containerStatuses(pod, sandbox, { terminated }, false),
+    containerStatuses:
+      containers.length > 0
+        ? containers.map((report) => containerStatus(report, sandbox))
+        : containerStatuses(pod, sandbox, { terminated }),
   }
 }
 
-function containerStatuses(
-  pod: Pod,
-  sandbox: SandboxState | null,
-  state: Record<string, unknown>,
-  ready: boolean,
-): Record<string, unknown>[] {
-  return (pod.spec.containers ?? []).map((container) => ({
-    name: container.name,
-    image: container.image ?? '',
+/** The same of all containers of a pod. */
+function containerStatuses(pod: Pod, sandbox: SandboxState | null, state: ContainerState): Record<string, unknown>[] {
+  return (pod.spec.containers ?? []).map(({ name, image = '' }) =>
+    containerStatus({ name, image, state, lastState: undefined, ready: false, restarts: 0 }, sandbox),
+  )
+}
+
+function containerStatus(report: ContainerReport, sandbox: SandboxState | null): Record<string, unknown> {
+  const { name, image, state, lastState, ready, restarts } = report
+  return {
+    name,
+    image,
     imageID: '',
     ready,
-    started: ready,
-    restartCount: 0,
+    started: 'running' in state,
+    restartCount: restarts,
     state,
+    lastState: lastState ?? {},
     ...containerIdOf(sandbox),
-  }))
+  }
 }
 
 function containerIdOf(sandbox: SandboxState | null): { containerID?: string } {

@@ -7,7 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createNamespace, deleteNamespace, NetworkNamespace } from '../../netlink/index.ts'
-import { type Attachment, podArguments, resultAddresses } from './cni-config.ts'
+import { type Attachment, type CapabilityArguments, podArguments, resultAddresses } from './cni-config.ts'
 import { WorkQueue } from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { CniRuntime } from './cni-runtime.ts'
@@ -60,16 +60,18 @@ export class SandboxManager {
    * Make a namespace and wire it. A failed attempt is undone: its DEL runs (again and again, if need be) and its namespace
    * is removed.
    *
+   * @param capabilities what plugins that ask for it are given, see capabilities.ts
    * @param signal gives it up: what was made so far is then for recover() to find
    * @throws Error of the step that failed
    */
-  async create(owner: SandboxOwner, signal: AbortSignal): Promise<Sandbox> {
+  async create(owner: SandboxOwner, capabilities: CapabilityArguments, signal: AbortSignal): Promise<Sandbox> {
     const containerId = randomBytes(32).toString('hex')
     const attachment: Attachment = {
       containerId,
       netns: join(namespaceDirectory, `cni-${randomUUID()}`),
       ifname: podInterface,
       args: podArguments({ ...owner, containerId }),
+      capabilities,
     }
     // It comes with lo up, for which runtimes have the `loopback` plugin.
     await createNamespace(attachment.netns)

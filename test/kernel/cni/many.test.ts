@@ -168,6 +168,7 @@ function ghost(): object {
     hostInterface: 'hybr00000000000',
     hostIndex: 9999,
     pod,
+    runtimeUid: null,
     createdAt: 1,
   }
 }

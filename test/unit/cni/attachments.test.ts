@@ -25,6 +25,7 @@ const attachments: fc.Arbitrary<Attachment> = plain({
   netns: fc.string().map((text) => `/${text}`),
   hostInterface: fc.stringMatching(/^hybr[0-9a-f]{11}$/),
   hostIndex: fc.nat(),
+  runtimeUid: fc.option(fc.uuid(), { nil: null }),
   createdAt: fc.nat(),
   pod: plain({
     namespace: fc.string(),

@@ -13,6 +13,7 @@ const attachment: Attachment = {
   hostInterface: 'hybrc440f455693',
   hostIndex: 7,
   pod: podAddresses({ name: 'nginx', addresses: ['10.0.0.7/24', 'fd00::7/64'], gateways: ['10.0.0.1', null] }),
+  runtimeUid: null,
   createdAt: 0,
 }
 const host = { name: 'hybrc440f455693', mac: 'ee:ee:ee:ee:ee:ee' }
