@@ -7,6 +7,7 @@ import { isIPv6, type Socket } from 'node:net'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Handler } from './routes.ts'
 import type { KeyPair } from './tls/certificates.ts'
+import { inTurns } from './turns.ts'
 import type { Listen } from './types.ts'
 
 export interface ServingTls {
@@ -27,7 +28,7 @@ export class Listeners {
 
   constructor(handler: Handler, tls: ServingTls | null, log: Logger) {
     this.#log = log
-    this.#handler = handler
+    this.#handler = inTurns(handler)
     this.#tls = tls
   }
 
