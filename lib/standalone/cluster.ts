@@ -51,7 +51,7 @@ export interface ClusterOptions {
   readonly managerFlags?: readonly string[]
   /** What to run against. Default the embedded control plane. */
   readonly controlPlane?: ControlPlaneFactory
-  /** How soon silent and missing nodes are dealt with. Default: as Kubernetes does, after 40 s. */
+  /** How soon silent and missing nodes are dealt with. Default: as Kubernetes does, after 50 s and 40 s. */
   readonly nodeTiming?: NodeTiming
   readonly log: Logger
   /** Told what was done, in words for a person. */
@@ -181,7 +181,7 @@ export class Cluster {
       runDaemon: programs ?? true,
       daemonFlags: daemonFlags ?? [],
       environment: environment ?? {},
-      // As with the real ones' 10 s and 40 s: several beats may be lost.
+      // As with the real ones' 10 s and 50 s: several beats may be lost.
       heartbeatMs: Math.min(10_000, (nodeTiming ?? defaultNodeTiming).graceMs / 4),
       log: log.child({ component: 'kubelet', node: name }),
     })

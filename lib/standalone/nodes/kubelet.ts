@@ -274,6 +274,11 @@ async function ignoreGone(write: Promise<unknown>): Promise<void> {
     await write
   } catch (error) {
     // Deleted, or replaced by a namesake: the watch brings what is there now.
-    if (!(error instanceof ApiError && (error.isNotFound || error.isConflict))) throw error
+    if (!(error instanceof ApiError && (error.isNotFound || error.isConflict || isOtherUid(error)))) throw error
   }
+}
+
+/** A patch with the uid of a pod that was replaced changes, to the API server, the uid: that is invalid (422). */
+function isOtherUid({ isInvalid, statusDetails }: ApiError): boolean {
+  return isInvalid && (statusDetails?.causes ?? []).some(({ field }) => field === 'metadata.uid')
 }
