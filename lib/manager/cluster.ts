@@ -18,6 +18,8 @@ import {
   type Node,
   type Pod,
   type Subnet,
+  wishesOf,
+  type Wishes,
 } from '../api/index.ts'
 import { addressKey, formatMac, type IPAddress } from '../ip/index.ts'
 import { Informer, type KubeClient } from '../kube/index.ts'
@@ -25,7 +27,6 @@ import type { Logger } from '../telemetry/log.ts'
 import { instanceOf, type Instance } from './views/instance.ts'
 import { nodeView, type NodeView } from './views/node.ts'
 import { podView, type PodView } from './views/pod.ts'
-import { wishesOf, type Wishes } from './views/wishes.ts'
 
 export class Cluster {
   readonly networks: Informer<Network>

@@ -6,8 +6,8 @@ import { createServer as createHttpsServer } from 'node:https'
 import { isIPv6, type Socket } from 'node:net'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Handler } from './routes.ts'
-import type { KeyPair } from './tls/certificates.ts'
 import { inTurns } from './turns.ts'
+import type { KeyPair } from '../../tls/index.ts'
 import type { Listen } from './types.ts'
 
 export interface ServingTls {
