@@ -30,6 +30,7 @@ test('all figures of a small cluster', async () => {
     }
     assert.is(value(/Daemon restarted/, /operations on the kernel/), 0)
     assert.is(value(/Manager replaced/, /writes after taking over/), 0)
+    assert.is(value(/Manager takes over/, /writes but for the lease/), 0)
     assert.ok(value(/Growth/, /index of remote pods/) <= 64)
     assert.ok(value(/first start/, /index of remote pods/) <= 64)
     assert.ok(value(/Growth/, /hollow: API writes per pod/) >= 3)
