@@ -166,6 +166,18 @@ test('a pod in the host network has the addresses of its node and no sandbox', a
   await gone('host')
 })
 
+test('a report of the node that fails is an error once, and does not spoil the next', async () => {
+  const { kubelet } = cluster.node('node1')
+  const fault = cluster.apiServer.faults.add({ verb: 'get', resource: 'nodes', name: 'node1', status: 403 })
+  const refusal = await kubelet.refreshNode().then(
+    () => 'none',
+    (error: Error) => error.message,
+  )
+  assert.match(refusal, /403|forbidden/i)
+  fault.remove()
+  await kubelet.refreshNode()
+})
+
 test('a pod that selects a label waits for a node that has it', async () => {
   await createPod('picky', { nodeSelector: { disk: 'ssd' } })
   await eventually(async () => (await getPod('picky')).status.conditions?.some(({ type }) => type === 'PodScheduled'))
