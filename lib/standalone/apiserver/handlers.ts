@@ -1,6 +1,5 @@
 // The verbs on objects: get, list, watch, create, update, patch, delete, deletecollection.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from './context.ts'
 import { decode, editable, parseFieldValidation } from './decode.ts'
 import { StatusError, badRequest, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts'
@@ -11,6 +10,7 @@ import { applySteps } from './patch/apply.ts'
 import { jsonPatch } from './patch/json.ts'
 import { mergePatch } from './patch/merge.ts'
 import { strategicPatch } from './patch/strategic.ts'
+import { Pace } from './pace.ts'
 import { listObjects } from './read.ts'
 import type { Resource } from './registry.ts'
 import { count, flag, mediaTypeOf, parseBody, parseJsonBody, parseYamlBody, readBody } from './request.ts'
@@ -260,20 +260,25 @@ async function deleteCollection(exchange: Exchange): Promise<void> {
   const options = await deleteOptions(exchange)
   if (resource.namespaced && path.namespace === '') throw methodNotAllowed('DELETE')
   const { meta, items } = await listObjects(context, resource, path.namespace, query)
-  for (const [index, { object }] of items.entries()) {
-    if (index % 200 === 199) await breathe()
-    try {
-      const { namespace = '', name = '' } = object.metadata
-      const steps = removeSteps(context, resource, namespace, name, options)
-      await context.admission.run(steps, occasionOf(exchange, 'Delete'))
-    } catch (error) {
-      // Somebody else was faster, or it may not be deleted: the others still are.
-      if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error
-      context.log.debug(
-        { object: `${qualified(resource.group, resource.plural)}/${text(object, 'metadata', 'name')}`, err: error },
-        'left out of a delete of many',
-      )
+  const pace = new Pace()
+  try {
+    for (const { object } of items) {
+      if (pace.due()) await pace.breathe()
+      try {
+        const { namespace = '', name = '' } = object.metadata
+        const steps = removeSteps(context, resource, namespace, name, options)
+        await context.admission.run(steps, occasionOf(exchange, 'Delete'))
+      } catch (error) {
+        // Somebody else was faster, or it may not be deleted: the others still are.
+        if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error
+        context.log.debug(
+          { object: `${qualified(resource.group, resource.plural)}/${text(object, 'metadata', 'name')}`, err: error },
+          'left out of a delete of many',
+        )
+      }
     }
+  } finally {
+    pace.done()
   }
   await sendList(response, resource, { resourceVersion: meta.resourceVersion }, items, wanted)
 }

@@ -1,8 +1,8 @@
 // Lists: which version, which objects, which page.
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from './context.ts'
 import { StatusError, badRequest, expiredContinue, invalid, fieldError, tooLargeVersion } from './errors.ts'
 
+import { Pace } from './pace.ts'
 import type { Resource } from './registry.ts'
 import { count } from './request.ts'
 import type { ListMeta } from './respond.ts'
@@ -22,8 +22,6 @@ interface ContinueToken {
   readonly rv: number
   readonly start: string
 }
-
-const SCAN = 5000
 
 /** The selectors of a request as a predicate on stored objects; null when everything fits. @throws StatusError 400 */
 export function selectorOf(resource: Resource, query: URLSearchParams): Predicate | null {
@@ -56,19 +54,23 @@ export async function listObjects(
 ): Promise<ListResult> {
   const predicate = selectorOf(resource, query)
   const limit = count(query, 'limit') ?? 0
-  const { collection, version, start } = startOf(context, resource, query)
+  const { collection, version, start } = await startOf(context, resource, query)
   const prefix = namespace === '' ? '' : `${namespace}/`
   const items: Stored[] = []
   let next: string | undefined
-  let scanned = 0
-  for (const [key, stored] of collection.entries(prefix, start)) {
-    if (++scanned % SCAN === 0) await breathe()
-    if (predicate !== null && !predicate(stored.object)) continue
-    if (limit > 0 && items.length === limit) {
-      next = key
-      break
+  const pace = new Pace()
+  try {
+    for (const [key, stored] of collection.entries(prefix, start)) {
+      if (pace.due()) await pace.breathe()
+      if (predicate !== null && !predicate(stored.object)) continue
+      if (limit > 0 && items.length === limit) {
+        next = key
+        break
+      }
+      items.push(stored)
     }
-    items.push(stored)
+  } finally {
+    pace.done()
   }
   if (next === undefined) return { meta: { resourceVersion: String(version) }, items }
   const token: ContinueToken = { v: 'meta.k8s.io/v1', rv: version, start: next }
@@ -80,11 +82,11 @@ export async function listObjects(
 /** A key after all keys with a prefix. */
 const endOf = (prefix: string): string => (prefix === '' ? '\u{10ffff}' : `${prefix.slice(0, -1)}0`)
 
-function startOf(
+async function startOf(
   context: Context,
   resource: Resource,
   query: URLSearchParams,
-): { collection: Collection; version: number; start: string } {
+): Promise<{ collection: Collection; version: number; start: string }> {
   const { store } = context
   const asked = versionParameter(query)
   const match = query.get('resourceVersionMatch') ?? ''
@@ -98,7 +100,11 @@ function startOf(
     if (token.rv < 0)
       return { collection: store.collection(resource.collection), version: store.version, start: token.start }
     try {
-      return { collection: store.collectionAt(resource.collection, token.rv), version: token.rv, start: token.start }
+      return {
+        collection: await store.collectionAt(resource.collection, token.rv),
+        version: token.rv,
+        start: token.start,
+      }
     } catch (error) {
       if (!(error instanceof StatusError) || error.code !== 410) throw error
       throw expiredContinue(encode({ ...token, rv: -1 }))
@@ -126,13 +132,11 @@ function startOf(
     }
   }
   if (asked !== undefined && asked > store.version) throw tooLargeVersion(asked, store.version)
-  const exact = match === 'Exact' && asked !== undefined
-  const version = exact ? asked : store.version
-  return {
-    collection: exact ? store.collectionAt(resource.collection, version) : store.collection(resource.collection),
-    version,
-    start: '',
+  if (match === 'Exact' && asked !== undefined) {
+    return { collection: await store.collectionAt(resource.collection, asked), version: asked, start: '' }
   }
+  if ((count(query, 'limit') ?? 0) > 0) store.remember(resource.collection)
+  return { collection: store.collection(resource.collection), version: store.version, start: '' }
 }
 
 function forbiddenParameter(resource: Resource, field: string, why: string): StatusError {

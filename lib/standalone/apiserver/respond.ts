@@ -1,9 +1,9 @@
 // Answers over HTTP: JSON, one object in the asked representation, long lists in slices.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { StatusError } from './errors.ts'
 import type { Representation } from './negotiate.ts'
+import { Pace } from './pace.ts'
 import type { Resource } from './registry.ts'
 import { serveJson } from './served.ts'
 import type { Stored } from './store.ts'
@@ -68,9 +68,6 @@ export interface ListMeta {
 
 /** Bytes collected before they are handed to the socket. */
 const SLICE = 256 * 1024
-/** Objects serialized in one go. */
-const BATCH = 500
-
 /** Send a list, never blocking the event loop for long nor running ahead of a slow reader. */
 export async function sendList(
   response: ServerResponse,
@@ -109,28 +106,35 @@ export async function sendList(
   let pending: Buffer[] = [Buffer.from(`${JSON.stringify(head).slice(0, -1)},${JSON.stringify(member)}:[`)]
   let size = 0
   const comma = Buffer.from(',')
-  for (const [index, stored] of items.entries()) {
-    if (response.destroyed) return
-    const bytes = encode(stored)
-    if (index > 0) pending.push(comma)
-    pending.push(bytes)
-    size += bytes.length
-    if (size >= SLICE || index % BATCH === BATCH - 1) {
-      if (!(await flush(response, pending))) return
-      pending = []
-      size = 0
+  const pace = new Pace()
+  try {
+    for (const [index, stored] of items.entries()) {
+      if (response.destroyed) return
+      const bytes = encode(stored)
+      if (index > 0) pending.push(comma)
+      pending.push(bytes)
+      size += bytes.length
+      if (size >= SLICE) {
+        if (!response.write(Buffer.concat(pending))) {
+          pace.done()
+          if (!(await drained(response))) return
+          pace.renew()
+        }
+        pending = []
+        size = 0
+      }
+      if (pace.due()) await pace.breathe()
     }
+  } finally {
+    pace.done()
   }
   pending.push(Buffer.from(']}'))
   response.end(Buffer.concat(pending))
 }
 
-/** False when the reader went away. */
-async function flush(response: ServerResponse, pending: Buffer[]): Promise<boolean> {
-  if (response.write(Buffer.concat(pending))) {
-    await breathe()
-    return !response.destroyed
-  }
+/** Wait until a full socket takes more. @returns false when the reader went away */
+export async function drained(response: ServerResponse): Promise<boolean> {
+  if (response.destroyed) return false
   const controller = new AbortController()
   try {
     await Promise.race([

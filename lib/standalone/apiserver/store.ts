@@ -6,6 +6,7 @@
 // changes since, which the ring still knows; what it no longer knows is answered with 410 Expired.
 import { expiredVersion } from './errors.ts'
 import { History } from './history.ts'
+import { Pace } from './pace.ts'
 import { SortedMap } from './sorted.ts'
 import type { KubeObject } from './types.ts'
 
@@ -51,7 +52,8 @@ export interface StoreOptions {
   readonly historySize: number
 }
 
-const SNAPSHOTS = 16
+/** Old versions kept; they share all but the changed parts. */
+const SNAPSHOTS = 64
 
 export class Store {
   readonly history: History
@@ -88,28 +90,46 @@ export class Store {
    *
    * @throws StatusError 410 when that is longer ago than the ring remembers
    */
-  collectionAt(collection: string, version: number): Collection {
+  async collectionAt(collection: string, version: number): Promise<Collection> {
     if (version >= this.#version) return this.collection(collection)
     const id = `${collection}@${version}`
     const known = this.#snapshots.get(id)
     if (known !== undefined) {
-      this.#snapshots.delete(id)
-      this.#snapshots.set(id, known)
+      this.#keep(id, known)
       return known
     }
     if (version < this.history.compacted) throw expiredVersion(version, this.history.compacted)
     let map = this.collection(collection)
-    for (const change of this.history.backwards(version)) {
-      if (change.collection !== collection) continue
-      map =
-        change.previous === undefined ? map.delete(change.current.key) : map.set(change.previous.key, change.previous)
+    // Taken at once: the ring goes on while this works. Of several changes of an object only the oldest counts.
+    const before = new Map<string, Stored | undefined>()
+    for (const { collection: where, current, previous } of this.history.backwards(version)) {
+      if (where === collection) before.set(current.key, previous)
     }
+    const pace = new Pace()
+    try {
+      for (const [key, previous] of before) {
+        map = previous === undefined ? map.delete(key) : map.set(key, previous)
+        if (pace.due()) await pace.breathe()
+      }
+    } finally {
+      pace.done()
+    }
+    this.#keep(id, map)
+    return map
+  }
+
+  /** Keep what a collection is now for {@link collectionAt}: its next page is about to be asked for. */
+  remember(collection: string): void {
+    this.#keep(`${collection}@${this.#version}`, this.collection(collection))
+  }
+
+  #keep(id: string, map: Collection): void {
+    this.#snapshots.delete(id)
     this.#snapshots.set(id, map)
     for (const oldest of this.#snapshots.keys()) {
       if (this.#snapshots.size <= SNAPSHOTS) break
       this.#snapshots.delete(oldest)
     }
-    return map
   }
 
   /** Create or replace; sets metadata.resourceVersion of `object`, which the store owns from then on. */
