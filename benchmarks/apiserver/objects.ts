@@ -14,7 +14,7 @@ export function podOf(index: number): KubeObject {
   const condition = (type: string): KubeObject['metadata'] => ({
     type,
     status: 'True',
-    lastProbeTime: null as unknown as string,
+    lastProbeTime: null,
     lastTransitionTime: time,
   })
   return {

@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** Milliseconds of long work in one turn of the event loop, of all workers together. */
-const TURN_MS = 6
+const TURN_MS = 4
 /** No worker gets less: so short a slice would be all overhead. */
 const SHORTEST_MS = 0.25
 

@@ -82,7 +82,8 @@ export async function sendList(
   if (meta.remainingItemCount !== undefined) metadata['remainingItemCount'] = meta.remainingItemCount
   const now = new Date()
   let head: JsonObject
-  let encode: (stored: Stored) => Buffer
+  /** Stored forms are shared bytes; what is made for this answer alone stays text until there is much of it. */
+  let encode: (stored: Stored) => Buffer | string
   let member = 'items'
   if (as === 'Table') {
     head = {
@@ -91,45 +92,52 @@ export async function sendList(
       metadata,
       columnDefinitions: columnDefinitions(resource.columns),
     }
-    encode = (stored) =>
-      Buffer.from(JSON.stringify(tableRow(resource, stored.object, wanted.includeObject, version, now)))
+    encode = (stored) => JSON.stringify(tableRow(resource, stored.object, wanted.includeObject, version, now))
     member = 'rows'
   } else if (as === 'PartialObjectMetadata') {
     head = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata }
-    encode = (stored) => Buffer.from(JSON.stringify(partialMetadata(stored.object, version)))
+    encode = (stored) => JSON.stringify(partialMetadata(stored.object, version))
   } else {
     const apiVersion = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`
     head = { kind: resource.listKind, apiVersion, metadata }
     encode = (stored) => serveJson(resource, stored)
   }
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' })
-  let pending: Buffer[] = [Buffer.from(`${JSON.stringify(head).slice(0, -1)},${JSON.stringify(member)}:[`)]
+  let pending: Buffer[] = []
+  let text = `${JSON.stringify(head).slice(0, -1)},${JSON.stringify(member)}:[`
   let size = 0
-  const comma = Buffer.from(',')
+  const collected = (): Buffer => {
+    if (text !== '') pending.push(Buffer.from(text))
+    const bytes = Buffer.concat(pending)
+    pending = []
+    text = ''
+    size = 0
+    return bytes
+  }
   const pace = new Pace()
   try {
     for (const [index, stored] of items.entries()) {
       if (response.destroyed) return
-      const bytes = encode(stored)
-      if (index > 0) pending.push(comma)
-      pending.push(bytes)
-      size += bytes.length
-      if (size >= SLICE) {
-        if (!response.write(Buffer.concat(pending))) {
-          pace.done()
-          if (!(await drained(response))) return
-          pace.renew()
-        }
-        pending = []
-        size = 0
+      const encoded = encode(stored)
+      if (index > 0) text += ','
+      if (typeof encoded === 'string') text += encoded
+      else {
+        pending.push(Buffer.from(text), encoded)
+        text = ''
+      }
+      size += encoded.length
+      if (size >= SLICE && !response.write(collected())) {
+        pace.done()
+        if (!(await drained(response))) return
+        pace.renew()
       }
       if (pace.due()) await pace.breathe()
     }
   } finally {
     pace.done()
   }
-  pending.push(Buffer.from(']}'))
-  response.end(Buffer.concat(pending))
+  text += ']}'
+  response.end(collected())
 }
 
 /** Wait until a full socket takes more. @returns false when the reader went away */
