@@ -33,6 +33,8 @@ export interface Exchange {
   readonly query: URLSearchParams
   readonly resource: Resource
   readonly path: ResourcePath
+  /** Of a fault: a get or the beginning of a watch sees the objects of this version. */
+  readonly staleVersion?: number | null
 }
 
 const wantedOf = ({ request, query }: Exchange): Wanted => ({
@@ -78,12 +80,20 @@ export async function handleObject(exchange: Exchange): Promise<void> {
   switch (method) {
     case 'GET':
       if (path.name !== '' && !flag(query, 'watch')) {
-        getObject(exchange)
+        await getObject(exchange)
         return
       }
       if (path.name !== '') query.set('fieldSelector', `metadata.name=${path.name}`)
       if (flag(query, 'watch'))
-        startWatch(exchange.context, exchange.resource, path.namespace, query, wantedOf(exchange), exchange.response)
+        startWatch(
+          exchange.context,
+          exchange.resource,
+          path.namespace,
+          query,
+          wantedOf(exchange),
+          exchange.response,
+          exchange.staleVersion ?? null,
+        )
       else {
         const wanted = wantedOf(exchange)
         const { meta, items } = await listObjects(exchange.context, exchange.resource, path.namespace, query)
@@ -111,9 +121,14 @@ export async function handleObject(exchange: Exchange): Promise<void> {
   }
 }
 
-export function getObject(exchange: Exchange): void {
-  const { context, resource, path, response } = exchange
-  const stored = context.store.get(resource.collection, objectKey(path.namespace, path.name))
+export async function getObject(exchange: Exchange): Promise<void> {
+  const { context, resource, path, response, staleVersion } = exchange
+  const { collection } = resource
+  const stored = (
+    typeof staleVersion === 'number'
+      ? await context.store.collectionAt(collection, staleVersion)
+      : context.store.collection(collection)
+  ).get(objectKey(path.namespace, path.name))
   if (stored === undefined) throw notFound(resource, path.name)
   sendObject(response, 200, resource, serve(resource, stored.object), wantedOf(exchange))
 }

@@ -4,7 +4,7 @@
 // Objects are parsed JSON that nobody changes once stored; their serialized form is made once, on first use, and shared by
 // every list and watch. An older version of a whole collection (for the next page of a list) is made by undoing the
 // changes since, which the ring still knows; what it no longer knows is answered with 410 Expired.
-import { expiredVersion } from './errors.ts'
+import { expiredVersion, tooLargeVersion } from './errors.ts'
 import { History } from './history.ts'
 import { Pace } from './pace.ts'
 import { SortedMap } from './sorted.ts'
@@ -157,6 +157,54 @@ export class Store {
     return current
   }
 
+  /**
+   * Take over what an earlier life of the store left; the history before is forgotten. Subscribers of all collections hear of
+   * each object as ADDED, with the version it had.
+   */
+  restore(version: number, collections: Iterable<readonly [string, Iterable<readonly [string, KubeObject]>]>): void {
+    for (const [collection, objects] of collections) {
+      for (const [key, object] of objects) {
+        const current = new Stored(key, object, Number(object.metadata.resourceVersion))
+        this.#collections.set(collection, this.collection(collection).set(key, current))
+        this.#tell({ version: current.version, collection, type: 'ADDED', current, previous: undefined })
+      }
+    }
+    this.#version = version
+    this.history.reset(version)
+  }
+
+  /**
+   * Go back: to `version`, which the ring must remember, or (null) to nothing at all. The counter goes back too and the
+   * history is forgotten, as when a cluster is restored from a backup. Subscribers of all collections hear what that changes.
+   *
+   * @throws StatusError 410 when the version is longer ago than the ring remembers, 504 for one that never was
+   */
+  async rewind(version: number | null): Promise<void> {
+    if (version !== null && version > this.#version) throw tooLargeVersion(version, this.#version)
+    const targets = new Map<string, Collection>()
+    for (const name of this.collections()) {
+      targets.set(name, version === null ? SortedMap.empty() : await this.collectionAt(name, version))
+    }
+    const before = new Map(this.#collections)
+    this.#version = version ?? 1
+    this.history.reset(this.#version)
+    this.#snapshots.clear()
+    for (const [collection, target] of targets) {
+      const old = before.get(collection) ?? SortedMap.empty<Stored>()
+      this.#collections.set(collection, target)
+      for (const [key, current] of old.entries()) {
+        if (target.get(key) !== undefined) continue
+        this.#tell({ version: this.#version, collection, type: 'DELETED', current, previous: current })
+      }
+      for (const [key, current] of target.entries()) {
+        const previous = old.get(key)
+        if (previous === current) continue
+        const type = previous === undefined ? 'ADDED' : 'MODIFIED'
+        this.#tell({ version: this.#version, collection, type, current, previous })
+      }
+    }
+  }
+
   /** Hear of every change of a collection, in order, at once. Returns what ends it. */
   subscribe(collection: string, listener: (change: Change) => void): () => void {
     let listeners = this.#listeners.get(collection)
@@ -174,6 +222,10 @@ export class Store {
 
   #record(change: Change): void {
     this.history.push(change)
+    this.#tell(change)
+  }
+
+  #tell(change: Change): void {
     for (const listener of this.#listeners.get(change.collection) ?? []) listener(change)
     for (const listener of this.#listeners.get('') ?? []) listener(change)
   }

@@ -35,6 +35,7 @@ const DEFAULT_TIMEOUT = [1800, 3600] as const
 /**
  * Start a watch and return; it runs until the client, its time-out or the server ends it.
  *
+ * @param staleVersion of a fault: a watch that begins with all objects begins with those of this version
  * @throws StatusError 400 and 422 for wrong parameters; what happens later is told in the stream
  */
 export function startWatch(
@@ -44,6 +45,7 @@ export function startWatch(
   query: URLSearchParams,
   wanted: Wanted,
   response: ServerResponse,
+  staleVersion: number | null = null,
 ): void {
   const predicate = selectorOf(resource, query)
   const from = versionParameter(query)
@@ -52,7 +54,7 @@ export function startWatch(
   const [shortest, longest] = DEFAULT_TIMEOUT
   const timeout = count(query, 'timeoutSeconds') ?? shortest + Math.random() * (longest - shortest)
   const watch = new Watch(context, resource, namespace, predicate, wanted, response)
-  watch.start(from, initial, bookmarks, timeout)
+  watch.start(from, initial, bookmarks, timeout, staleVersion)
 }
 
 /** Whether the stream begins with all objects: as before watch-list, or because it was asked for. */
@@ -114,6 +116,7 @@ class Watch {
     initial: 'none' | 'plain' | 'marked',
     bookmarks: boolean,
     timeoutSeconds: number,
+    staleVersion: number | null,
   ): void {
     const { store, closing, bookmarkIntervalMs } = this.#context
     this.#response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' })
@@ -140,20 +143,26 @@ class Watch {
     this.#ends.push(() => closing.removeEventListener('abort', stop))
     this.#response.on('close', stop)
     if (closing.aborted) stop()
-    else void this.#begin(initial === 'none' ? (from ?? store.version) : null, initial === 'marked')
+    else
+      void this.#begin(
+        initial === 'none' ? (from ?? store.version) : null,
+        initial === 'marked',
+        staleVersion ?? store.version,
+      )
   }
 
   /**
-   * All that is there (`from` null), then the changes after it as far as the ring tells, then live. In slices, and no faster
+   * All that is there at `start` (`from` null), then the changes after it as far as the ring tells, then live. In slices, and no faster
    * than the reader reads. Never rejects.
    */
-  async #begin(from: number | null, marked: boolean): Promise<void> {
+  async #begin(from: number | null, marked: boolean, start: number): Promise<void> {
     const { store, log } = this.#context
     const pace = new Pace()
     try {
-      let version = from ?? store.version
+      let version = from ?? start
       if (from === null) {
-        for (const [, stored] of store.collection(this.#resource.collection).entries(this.#prefix)) {
+        const collection = await store.collectionAt(this.#resource.collection, start)
+        for (const [, stored] of collection.entries(this.#prefix)) {
           if (this.#predicate === null || this.#predicate(stored.object)) this.#send('ADDED', this.#encode(stored))
           if (!(await this.#keepPace(pace))) return
         }
