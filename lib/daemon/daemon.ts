@@ -151,6 +151,7 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
       feed.vtepChanged(name, vtep)
       if (name === nodeName) publisher.seen(vtep)
     },
+    onNodeInfosRewound: () => publisher.seen(null),
     onRemotePod: (address) => feed.podChanged(address),
     onLocalChange: () => networking.clusterChanged(),
   })

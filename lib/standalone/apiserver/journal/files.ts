@@ -72,7 +72,7 @@ export async function recover(directory: string): Promise<Recovery | null> {
     }
     version = Math.max(version, v)
     let collection = collections.get(c)
-    if (collection === undefined) collections.set(c, (collection = new Map()))
+    if (collection === undefined) collections.set(c, (collection = new Map<string, KubeObject>()))
     if (o === null) collection.delete(k)
     else collection.set(k, o)
   }
