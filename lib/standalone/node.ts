@@ -136,7 +136,13 @@ export class ClusterNode {
       log,
     })
     this.#kubelet = { kubelet, client, disconnect: close }
-    await kubelet.start()
+    try {
+      await kubelet.start()
+    } catch (error) {
+      // Half a kubelet looks after nothing; a whole one can be started again.
+      await this.stopKubelet()
+      throw error
+    }
   }
 
   /** Stop the kubelet; its pods stay as they are, for the next one to find. */

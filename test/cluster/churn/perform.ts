@@ -59,6 +59,8 @@ export class Performer {
   readonly #client: KubeClient
   readonly #endings = new Set<() => void>()
   readonly #tasks = new Set<Promise<void>>()
+  /** Nodes that are cut off, and what ends it. */
+  readonly #cuts = new Map<string, () => void>()
   #stalled = false
   #problem: Error | null = null
 
@@ -139,7 +141,7 @@ export class Performer {
           ? this.#kill(this.#cluster.manager)
           : this.#kill(this.#node(step.node ?? '')?.daemon ?? null)
       case 'restart-kubelet':
-        return this.#restartKubelet(step.node, step.downMs)
+        return this.#restartKubelet(step.node, step.downMs, step.kill)
       case 'fault':
         return this.#fault(step)
       case 'restart-api':
@@ -166,6 +168,20 @@ export class Performer {
         this.foreign.set(step.node, new Set([...known, ...lines]))
         return true
       }
+      case 'add-node':
+        if (this.#cluster.fabric.hosts.has(step.node)) return false
+        await this.#persist(async () => {
+          const node = this.#node(step.node)
+          if (node === null) await this.#cluster.addNode(step.node)
+          else await node.startKubelet()
+        })
+        return true
+      case 'remove-node':
+        return this.#removeNode(step.node, step.drain)
+      case 'reboot-node':
+        return this.#reboot(step.node, step.downMs)
+      case 'partition':
+        return this.#partition(step.node, step.from, step.forMs)
       case 'pause':
         await sleep(step.ms)
         return true
@@ -360,13 +376,73 @@ export class Performer {
     return program?.kill('SIGKILL') ?? false
   }
 
-  async #restartKubelet(name: string, downMs: number): Promise<boolean> {
+  async #restartKubelet(name: string, downMs: number, kill: boolean): Promise<boolean> {
     const node = this.#node(name)
     if (node === null) return false
-    await node.stopKubelet()
+    await (kill ? node.killKubelet() : node.stopKubelet())
     await sleep(downMs)
     await this.#persist(() => node.startKubelet())
     return true
+  }
+
+  /** Its pods go with it, and those that stand alone do not come again. */
+  async #removeNode(name: string, drained: boolean): Promise<boolean> {
+    if (this.#node(name) === null || this.#cluster.nodes.length < 2) return false
+    this.#heal(name)
+    const fieldSelector = `spec.nodeName=${name}`
+    const { items } = await this.#persist(() => this.#client.list<Pod>(PODS, { fieldSelector }))
+    if (drained) await this.#evictAll(items)
+    await this.#cluster.removeNode(name)
+    this.foreign.delete(name)
+    for (const { metadata } of items) this.wanted.delete(`${metadata.namespace}/${metadata.name}`)
+    await this.collectPods()
+    return true
+  }
+
+  /** What kube-controller-manager's pod collector does: pods of nodes that are no more are deleted by force. */
+  async collectPods(): Promise<void> {
+    const { items } = await this.#persist(() => this.#client.list<Pod>(PODS))
+    for (const { metadata, spec } of items) {
+      const name = spec?.nodeName ?? ''
+      if (name === '' || this.#node(name) !== null) continue
+      await this.#deletePod(`${metadata.namespace}/${metadata.name}`, 'force')
+    }
+  }
+
+  async #evictAll(pods: readonly Pod[]): Promise<void> {
+    for (const { metadata } of pods) await this.#deletePod(`${metadata.namespace}/${metadata.name}`, 'evict')
+  }
+
+  /** What steps did to its interface and kernel is gone afterwards. */
+  async #reboot(name: string, downMs: number): Promise<boolean> {
+    const node = this.#node(name)
+    if (node === null) return false
+    this.#heal(name)
+    await node.powerOff()
+    this.foreign.delete(name)
+    await sleep(downMs)
+    // A second try finds it switched on, without a kubelet.
+    await this.#persist(() => (node.bootId === null ? node.powerOn() : node.startKubelet()))
+    return true
+  }
+
+  async #partition(node: string, from: 'all' | 'api', forMs: number): Promise<boolean> {
+    if (this.#node(node) === null || this.#cuts.has(node)) return false
+    await this.#cluster.partition(node, true, from)
+    const end = (): void => {
+      if (!this.#endings.delete(end)) return
+      clearTimeout(timer)
+      this.#cuts.delete(node)
+      this.#later(this.#cluster.partition(node, false, from))
+    }
+    const timer = setTimeout(end, forMs)
+    this.#endings.add(end)
+    this.#cuts.set(node, end)
+    return true
+  }
+
+  #heal(node: string): void {
+    this.#cuts.get(node)?.()
   }
 
   #fault({ fault, forMs }: Step & { readonly do: 'fault' }): boolean {
