@@ -208,6 +208,22 @@ test('a restarted kubelet takes over what runs and removes what was deleted mean
   assert.ok(await greetingFrom('node2', kept.status.podIP ?? ''), 'its responder answers again')
 })
 
+test('a restarted kubelet begins although a leftover cannot be removed yet', async () => {
+  const node = cluster.node('node2')
+  await createPod('stuck', { nodeName: 'node2' })
+  await running('stuck')
+  const { netns } = cluster.sandbox('stuck').attachment
+  await node.stopKubelet()
+  await client.delete(PODS, { namespace, name: 'stuck' }, { gracePeriodSeconds: 0 })
+  plugin.refuse('DEL', true)
+  await node.startKubelet()
+  await createPod('next', { nodeName: 'node2' })
+  await running('next')
+  assert.ok(existsSync(netns))
+  plugin.refuse('DEL', false)
+  await eventually(() => !existsSync(netns), 60_000)
+})
+
 test('a kubelet stops in the middle of an ADD, and its successor clears up', async () => {
   const node = cluster.node('node1')
   const before = plugin.calls().length
