@@ -271,7 +271,6 @@ class Generator {
     return { do: 'add-node', node }
   }
 
-  /** Plain pods go with their node; which ones those are only the cluster knows, so the model keeps them all. */
   #removeNode(): Step {
     const node = this.#random.pick(this.#nodes)
     this.#nodes.splice(this.#nodes.indexOf(node), 1)

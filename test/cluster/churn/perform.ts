@@ -274,14 +274,13 @@ export class Performer {
   async #replacePod(pod: string, how: Ending, wish: Wish): Promise<boolean> {
     this.wanted.delete(pod)
     await this.#end(pod, how)
-    const { namespace, name } = splitName(pod)
-    const made = this.#tryUntilMade(pod, wish, namespace, name)
-    this.#later(made)
+    this.#later(this.#tryUntilMade(pod, wish))
     return true
   }
 
   /** Until its earlier life has left the API. Another step may make the pod, or end its namespace, before. */
-  async #tryUntilMade(pod: string, wish: Wish, namespace: string, name: string): Promise<void> {
+  async #tryUntilMade(pod: string, wish: Wish): Promise<void> {
+    const { namespace, name } = splitName(pod)
     await eventually(
       async () => {
         if (this.wanted.has(pod) || (await this.#createPod(pod, wish))) return true
@@ -385,32 +384,37 @@ export class Performer {
     return true
   }
 
-  /** Its pods go with it, and those that stand alone do not come again. */
+  /** Its pods go with it; those that stand alone are made again. */
   async #removeNode(name: string, drained: boolean): Promise<boolean> {
     if (this.#node(name) === null || this.#cluster.nodes.length < 2) return false
     this.#heal(name)
-    const fieldSelector = `spec.nodeName=${name}`
-    const { items } = await this.#persist(() => this.#client.list<Pod>(PODS, { fieldSelector }))
-    if (drained) await this.#evictAll(items)
+    if (drained) {
+      const fieldSelector = `spec.nodeName=${name}`
+      const { items } = await this.#persist(() => this.#client.list<Pod>(PODS, { fieldSelector }))
+      await Promise.all(items.map((pod) => this.#again(pod, 'evict')))
+    }
     await this.#cluster.removeNode(name)
     this.foreign.delete(name)
-    for (const { metadata } of items) this.wanted.delete(`${metadata.namespace}/${metadata.name}`)
     await this.collectPods()
     return true
+  }
+
+  /** End a pod that has lost its node; one that nobody looks after is made again, elsewhere. */
+  async #again(pod: Pod, how: Ending): Promise<void> {
+    const key = `${pod.metadata.namespace}/${pod.metadata.name}`
+    const wanted = this.wanted.delete(key)
+    await this.#end(key, how)
+    if (wanted) this.#later(this.#tryUntilMade(key, wishOf(pod)))
   }
 
   /** What kube-controller-manager's pod collector does: pods of nodes that are no more are deleted by force. */
   async collectPods(): Promise<void> {
     const { items } = await this.#persist(() => this.#client.list<Pod>(PODS))
-    for (const { metadata, spec } of items) {
-      const name = spec?.nodeName ?? ''
+    for (const pod of items) {
+      const name = pod.spec?.nodeName ?? ''
       if (name === '' || this.#node(name) !== null) continue
-      await this.#deletePod(`${metadata.namespace}/${metadata.name}`, 'force')
+      await this.#again(pod, 'force')
     }
-  }
-
-  async #evictAll(pods: readonly Pod[]): Promise<void> {
-    for (const { metadata } of pods) await this.#deletePod(`${metadata.namespace}/${metadata.name}`, 'evict')
   }
 
   /** What steps did to its interface and kernel is gone afterwards. */
@@ -468,6 +472,14 @@ export class Performer {
       `ip addr ${verb} 192.0.2.${host}/32 dev eth0; ip -6 addr ${verb} 2001:db8:5::${host}/128 dev eth0 ${present ? 'nodad' : ''}`,
     )
   }
+}
+
+/** What a pod was made with. */
+function wishOf({ metadata }: Pod): Wish {
+  const subnet = metadata.annotations?.[SPECIFIED_SUBNET]
+  if (subnet !== undefined) return `subnet:${subnet}`
+  const family = metadata.annotations?.[ANNOTATION_IP_FAMILY]
+  return family === 'IPv4Only' || family === 'IPv6Only' ? family : 'any'
 }
 
 const resourceOf = (kind: SetKind): typeof DEPLOYMENTS => (kind === 'Deployment' ? DEPLOYMENTS : STATEFUL_SETS)
