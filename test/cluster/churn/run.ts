@@ -21,7 +21,7 @@ export interface RunOptions {
   readonly nodes: number
   /** Milliseconds after the first settlement in which steps are taken, the last settlement apart; no limit unless given. */
   readonly stepMs?: number
-  /** Milliseconds a settlement may take. */
+  /** Milliseconds a settlement may take, once all programs run again. */
   readonly settleMs: number
   /** Pods whose pairs are probed at each. */
   readonly sample: number
@@ -174,7 +174,7 @@ class Run {
       if (verbose && !last.endsWith(problems[0] ?? ''))
         onProgress(`  ${waited} s: ${problems.length}: ${problems[0] ?? ''}`)
       last = `, the last of it: ${problems[0] ?? ''}`
-      if (performance.now() - started > settleMs) throw new ChurnFailure(index, problems)
+      if (performance.now() - started > settleMs + calm * 1000) throw new ChurnFailure(index, problems)
       if (this.#observer.violations.length > 0) throw new ChurnFailure(index, this.#observer.violations)
       await new Promise((resolve) => setTimeout(resolve, 250))
     }
