@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from './context.ts'
 import { decode, editable, parseFieldValidation } from './decode.ts'
-import { StatusError, badRequest, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts'
+import type { Decoded, FieldValidation } from './decode.ts'
+import { StatusError, badRequest, fieldError, invalid, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts' // prettier-ignore
 import { isObject, text } from './json.ts'
 import { negotiate } from './negotiate.ts'
 import type { Occasion } from './admission/index.ts'
@@ -154,6 +155,14 @@ export async function putObject(exchange: Exchange, part: Part): Promise<void> {
   const wanted = wantedOf(exchange)
   const body = await readObject(exchange)
   const { namespace, name } = path
+  const absent = context.store.get(resource.collection, objectKey(namespace, name)) === undefined
+  if (absent && part === '' && resource.createsOnUpdate === true) {
+    if ((body.metadata.name ??= name) !== name)
+      throw badRequest(`the name of the object (${body.metadata.name}) does not match the name on the URL (${name})`)
+    const steps = createSteps(context, resource, namespace, body, writeOptions(exchange))
+    sendObject(response, 201, resource, await context.admission.run(steps, occasionOf(exchange, 'Update')), wanted)
+    return
+  }
   const steps = updateSteps(context, resource, namespace, name, part, () => editable(body), writeOptions(exchange))
   const result = await context.admission.run(steps, occasionOf(exchange, 'Update'))
   sendObject(response, 200, resource, result, wanted)
@@ -183,14 +192,13 @@ export async function patchObject(exchange: Exchange, part: Part): Promise<void>
   }
   if (!patchTypes.some((known) => known === type) || (resource.custom && type.startsWith('application/strategic'))) {
     throw unsupportedMediaType(
-      type,
       patchTypes.filter((known) => !(resource.custom && known.startsWith('application/strategic'))),
     )
   }
   const patch = parseJsonBody(await readBody(request))
   const change = (copy: KubeObject): KubeObject => {
     // A patch that says nothing of the version changes whatever is there.
-    const { object, warnings } = decode(resource, patched(resource, copy, patch, type), fieldValidation)
+    const { object, warnings } = decodePatched(resource, patched(resource, copy, patch, type), fieldValidation)
     addWarnings(response, warnings)
     return object
   }
@@ -200,6 +208,18 @@ export async function patchObject(exchange: Exchange, part: Part): Promise<void>
   })
   const result = await context.admission.run(steps, occasionOf(exchange, 'Patch'))
   sendObject(response, 200, resource, result, wanted)
+}
+
+/** What a patch has made of an object. @throws StatusError 422 with the patched object when it is none of its kind any more */
+function decodePatched(resource: Resource, value: Json, fieldValidation: FieldValidation): Decoded {
+  const shown = JSON.stringify(value)
+  try {
+    return decode(resource, value, fieldValidation)
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.code !== 400) throw error
+    const why = error.message.replace(/^.* cannot be handled as a \w+: /, '')
+    throw invalid({ group: '', kind: '' }, '', [fieldError.invalid('patch', shown, why)])
+  }
 }
 
 function patched(resource: Resource, target: KubeObject, patch: Json, type: string): Json {
@@ -273,7 +293,7 @@ async function deleteCollection(exchange: Exchange): Promise<void> {
   const { context, resource, path, query, response } = exchange
   const wanted = wantedOf(exchange)
   const options = await deleteOptions(exchange)
-  if (resource.namespaced && path.namespace === '') throw methodNotAllowed('DELETE')
+  if ((resource.namespaced && path.namespace === '') || resource.kind === 'Namespace') throw methodNotAllowed('DELETE')
   const { meta, items } = await listObjects(context, resource, path.namespace, query)
   const pace = new Pace()
   try {

@@ -25,12 +25,10 @@ interface ContinueToken {
 
 /** The selectors of a request as a predicate on stored objects; null when everything fits. @throws StatusError 400 */
 export function selectorOf(resource: Resource, query: URLSearchParams): Predicate | null {
-  const describe = `"${resource.group}/${resource.version}, Resource=${resource.plural}"`
   const predicate = compileSelectors(
     query.get('labelSelector') ?? '',
     query.get('fieldSelector') ?? '',
     resource.fields,
-    describe,
   )
   if (predicate === null || servesStored(resource)) return predicate
   return (object) => predicate(serve(resource, object))
@@ -53,7 +51,7 @@ export async function listObjects(
   query: URLSearchParams,
 ): Promise<ListResult> {
   const predicate = selectorOf(resource, query)
-  const limit = count(query, 'limit') ?? 0
+  const limit = limitOf(query)
   const { collection, version, start } = await startOf(context, resource, query)
   const prefix = namespace === '' ? '' : `${namespace}/`
   const items: Stored[] = []
@@ -79,6 +77,10 @@ export async function listObjects(
   return { meta: { ...meta, remainingItemCount: collection.rank(endOf(prefix)) - collection.rank(next) }, items }
 }
 
+/** What is less than nothing limits nothing, as in the real server. */
+const limitOf = (query: URLSearchParams): number =>
+  /^-\d+$/.test(query.get('limit') ?? '') ? 0 : (count(query, 'limit') ?? 0)
+
 /** A key after all keys with a prefix. */
 const endOf = (prefix: string): string => (prefix === '' ? '\u{10ffff}' : `${prefix.slice(0, -1)}0`)
 
@@ -93,7 +95,7 @@ async function startOf(
   const continued = query.get('continue') ?? ''
   if (continued !== '') {
     if (match !== '')
-      throw forbiddenParameter(resource, 'resourceVersionMatch', 'resourceVersionMatch is forbidden with continue')
+      throw forbiddenParameter('resourceVersionMatch', 'resourceVersionMatch is forbidden with continue')
     if (asked !== undefined && asked > 0)
       throw badRequest('specifying resource version is not allowed when using continue')
     const token = decode(continued)
@@ -118,14 +120,12 @@ async function startOf(
     }
     if (asked === undefined) {
       throw forbiddenParameter(
-        resource,
         'resourceVersionMatch',
         'resourceVersionMatch is forbidden unless resourceVersion is provided',
       )
     }
     if (match === 'Exact' && asked === 0) {
       throw forbiddenParameter(
-        resource,
         'resourceVersionMatch',
         'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
       )
@@ -135,14 +135,12 @@ async function startOf(
   if (match === 'Exact' && asked !== undefined) {
     return { collection: await store.collectionAt(resource.collection, asked), version: asked, start: '' }
   }
-  if ((count(query, 'limit') ?? 0) > 0) store.remember(resource.collection)
+  if (limitOf(query) > 0) store.remember(resource.collection)
   return { collection: store.collection(resource.collection), version: store.version, start: '' }
 }
 
-function forbiddenParameter(resource: Resource, field: string, why: string): StatusError {
-  return invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
-    fieldError.forbidden(field, `${why} (${resource.plural})`),
-  ])
+function forbiddenParameter(field: string, why: string): StatusError {
+  return invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [fieldError.forbidden(field, why)])
 }
 
 const encode = (token: ContinueToken): string => Buffer.from(JSON.stringify(token)).toString('base64url')
@@ -153,7 +151,9 @@ function decode(text: string): ContinueToken {
     if (token.v === 'meta.k8s.io/v1' && Number.isInteger(token.rv) && typeof token.start === 'string')
       return token as ContinueToken
   } catch (error) {
-    throw badRequest(`continue key is not valid: ${error instanceof Error ? error.message : String(error)}`)
+    throw badRequest(
+      `invalid continue token: continue key is not valid: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
-  throw badRequest('continue key is not valid: expected the token of an earlier page')
+  throw badRequest('invalid continue token: continue key is not valid: expected the token of an earlier page')
 }

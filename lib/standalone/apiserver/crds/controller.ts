@@ -55,6 +55,7 @@ export function serveDefinitions(context: Context): Resource {
     kind: 'CustomResourceDefinition',
     in: 'apiextensions.k8s.io/v1',
     short: ['crd', 'crds'],
+    categories: ['api-extensions'],
     cluster: true,
     status: true,
     generation: true,
