@@ -74,6 +74,14 @@ export class Performer {
     if (await this.#carryOut(step)) this.done.set(step.do, (this.done.get(step.do) ?? 0) + 1)
   }
 
+  /** A pod has left the API: one that went with its node, whoever collected it, is made again. */
+  podGone(pod: Pod): void {
+    const node = pod.spec?.nodeName ?? ''
+    const key = `${pod.metadata.namespace}/${pod.metadata.name}`
+    if (node === '' || this.#node(node) !== null || !this.wanted.delete(key)) return
+    this.#later(this.#tryUntilMade(key, wishOf(pod)))
+  }
+
   /** End all faults, and wait until the programs run again and nothing of an earlier step is under way. */
   async calm(): Promise<void> {
     for (const end of [...this.#endings]) end()

@@ -123,6 +123,7 @@ class Run {
     this.#observer = observer
     this.#started = started
     this.#performer = new Performer(cluster, client)
+    observer.onPodGone = (pod) => this.#performer.podGone(pod)
     this.#judge = new Judge({
       cluster,
       client,
