@@ -11,6 +11,7 @@
 import { familyOf, formatAddress, type IPAddress } from '../ip/index.ts'
 import { IpamError } from './errors.ts'
 import type { InstanceKey } from './ledger.ts'
+import { reportOf, type AllocatorReport } from './report.ts'
 import type { Subnet } from './subnet.ts'
 import { Topology, type Network } from './topology.ts'
 import {
@@ -249,6 +250,11 @@ export class Allocator {
       lastSubnet4: pool4.current,
       lastSubnet6: pool6.current,
     }
+  }
+
+  /** Every network and subnet with its numbers, for people and tests. Changes nothing, the pointers included. */
+  report(): AllocatorReport {
+    return reportOf(this.#topology, (name) => this.networkUsage(name))
   }
 
   #network(name: string): Network {

@@ -86,6 +86,13 @@ export class FamilyPool {
    * The pointer moves there; when there is none it stays.
    */
   pick(accept: (subnet: Subnet) => boolean): Subnet | null {
+    const subnet = this.look(accept)
+    if (subnet !== null) this.#current = subnet.name
+    return subnet
+  }
+
+  /** What `pick` would give; the pointer stays. */
+  look(accept: (subnet: Subnet) => boolean): Subnet | null {
     this.#layOut()
     const count = this.#order.length
     const start = this.#start()
@@ -95,9 +102,7 @@ export class FamilyPool {
     ] as const) {
       for (let at = this.#next(from, to); at >= 0; at = this.#next(at + 1, to)) {
         const subnet = this.#order[at]
-        if (subnet === undefined || !accept(subnet)) continue
-        this.#current = subnet.name
-        return subnet
+        if (subnet !== undefined && accept(subnet)) return subnet
       }
     }
     return null

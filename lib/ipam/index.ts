@@ -3,5 +3,6 @@ export { Allocator, type AllocateRequest, type AssignRequest, type SubnetState }
 export { IpamError, type IpamErrorCode } from './errors.ts'
 export type { InstanceKey } from './ledger.ts'
 export { countsAsUsed, nextPhase, type Phase, type PhaseEvent } from './phase.ts'
+export type { AllocatorReport, NetworkReport, SubnetReport } from './report.ts'
 export * from './types.ts'
 export { INT32_MAX, saturate, usageOf } from './usage.ts'

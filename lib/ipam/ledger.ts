@@ -76,6 +76,7 @@ export class Ledger {
       pod: pod.name,
       podUID: pod.uid,
       mac,
+      kept: false,
       uid: '',
       version: 0,
     }
@@ -89,6 +90,7 @@ export class Ledger {
     if (record === undefined) return
     const phase = nextPhase(record.phase, 'bind')
     if (phase === null || phase === 'free') return
+    if (record.uid !== '' && record.podUID !== pod.uid) record.kept = true
     this.#describe(record, { namespace: pod.namespace, pod: pod.name, podUID: pod.uid })
     this.#move(record, phase)
   }
@@ -106,6 +108,7 @@ export class Ledger {
     if (record === undefined || record.uid !== previous.uid) return
     // What was seen of the object meanwhile is newer than what it was before, its going in particular.
     if (record.version > previous.version || record.phase === 'releasing' || record.phase === 'quarantined') return
+    record.kept = previous.kept
     this.#describe(record, { namespace: previous.namespace, pod: previous.pod, podUID: previous.podUID })
     this.#move(record, previous.phase)
   }
@@ -163,6 +166,8 @@ export class Ledger {
     const phase = nextPhase(record.phase, event)
     // Deletion cannot be taken back: a view without it is old, whatever its version says.
     if (phase === null || phase === 'free') return { kind: 'stale' }
+    // A change of the object never makes it new again.
+    record.kept = (record.uid === view.uid && record.kept) || (view.kept ?? false)
     record.uid = view.uid
     record.version = view.version
     this.#describe(record, { namespace: view.namespace, pod: view.pod, podUID: view.podUID, mac: view.mac })
@@ -181,6 +186,7 @@ export class Ledger {
       pod: view.pod,
       podUID: view.podUID,
       mac: view.mac,
+      kept: view.kept ?? false,
       uid: view.uid,
       version: view.version,
     }

@@ -62,6 +62,8 @@ export interface InstanceView {
   readonly podUID: string
   /** spec.binding.nodeName is empty. */
   readonly reserved: boolean
+  /** The object has outlived the pod it was made for; see `AddressRecord.kept`. */
+  readonly kept?: boolean
   readonly terminating: boolean
 }
 
@@ -78,6 +80,11 @@ export interface AddressRecord {
   readonly mac: number
   /** UID of the IPInstance, empty until it is known. */
   readonly uid: string
+  /**
+   * Its object was made for an earlier pod than the one it is bound to, or waits for the next one: it is what this pod
+   * came back to, not what this pod asked for.
+   */
+  readonly kept: boolean
   /** Newest resourceVersion applied. */
   readonly version: number
 }

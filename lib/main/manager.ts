@@ -20,7 +20,12 @@ export const managerFlags = {
   ),
   'kube-client-qps': intFlag(300, 1, 1_000_000, 'API requests per second'),
   'kube-client-burst': intFlag(600, 1, 1_000_000, 'API requests at once'),
-  'metrics-port': intFlag(9899, 0, 65535, '/metrics, /healthz and /readyz on all addresses; 0: any free port'),
+  'metrics-port': intFlag(
+    9899,
+    0,
+    65535,
+    '/metrics, /healthz, /readyz and /debug/ipam on all addresses; 0: any free port',
+  ),
   'pod-label-selector': stringFlag('', 'SELECTOR', 'handle only pods that match, for example app!=legacy'),
   'default-ip-retain': boolFlag(true, 'stateful pods without the ip-retain annotation keep their addresses'),
   'stateful-workload-kinds': listFlag(
@@ -108,12 +113,23 @@ function answer(response: ServerResponse, status: number, type: string, body: st
   response.end(body)
 }
 
-/** Metrics and health. Ready means: able to work, whether leading or waiting. */
-async function serveHttp(port: number, registry: Registry, log: Logger): Promise<Server> {
+/**
+ * Metrics, health, and what the allocator knows. Ready means: able to work, whether leading or waiting.
+ *
+ * @param report null while this process does not lead: what it has not it cannot show
+ */
+async function serveHttp(port: number, registry: Registry, report: () => object | null, log: Logger): Promise<Server> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?', 1)[0]
     if (path === '/healthz' || path === '/readyz') return answer(response, 200, 'text/plain', 'ok')
-    if (path !== '/metrics') return answer(response, 404, 'text/plain', 'try /metrics, /healthz or /readyz')
+    if (path === '/debug/ipam') {
+      const known = report()
+      if (known === null)
+        return answer(response, 503, 'text/plain', 'this manager does not lead: ask the one that does')
+      return answer(response, 200, 'application/json', JSON.stringify(known))
+    }
+    if (path !== '/metrics')
+      return answer(response, 404, 'text/plain', 'try /metrics, /healthz, /readyz or /debug/ipam')
     registry.metrics().then(
       (text) => answer(response, 200, registry.contentType, text),
       (error: unknown) => {
@@ -159,7 +175,8 @@ export async function run(argv: string[]): Promise<number> {
     userAgent: 'hybridnet-manager/1',
     logger: log,
   })
-  const server = await serveHttp(values['metrics-port'], registry, log)
+  let manager: Manager | null = null
+  const server = await serveHttp(values['metrics-port'], registry, () => manager?.report() ?? null, log)
   const stopping = longLivedAbort()
   const onSignal = (signal: string): void => {
     log.info({ signal }, 'stopping')
@@ -168,7 +185,7 @@ export async function run(argv: string[]): Promise<number> {
   process.once('SIGTERM', onSignal)
   process.once('SIGINT', onSignal)
   try {
-    const manager: Manager = startManager({
+    manager = startManager({
       client,
       log,
       registry,

@@ -18,8 +18,6 @@ import {
   type Node,
   type Pod,
   type Subnet,
-  wishesOf,
-  type Wishes,
 } from '../api/index.ts'
 import { addressKey, formatMac, type IPAddress } from '../ip/index.ts'
 import { Informer, type KubeClient } from '../kube/index.ts'
@@ -27,12 +25,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { instanceOf, type Instance } from './views/instance.ts'
 import { nodeView, type NodeView } from './views/node.ts'
 import { podView, type PodView } from './views/pod.ts'
-
-/**
- * How long addresses, pods and networks that the API server has forgotten (restored from a backup, or empty) still count: what
- * runs with an address goes on for a while, and nobody else may get it.
- */
-const REWIND_HOLD_MS = 300_000
+import { wishesOf, type Wishes } from './views/wishes.ts'
 
 export class Cluster {
   readonly networks: Informer<Network>
@@ -43,7 +36,7 @@ export class Cluster {
   readonly namespaces: Informer<Wishes>
 
   constructor(client: KubeClient, log: Logger, podLabelSelector: string) {
-    const common = { logger: log.child({ component: 'cluster' }), rewindHoldMs: REWIND_HOLD_MS }
+    const logger = log.child({ component: 'cluster' })
     this.networks = new Informer<Network>(client, {
       resource: NETWORKS,
       project: (raw) => raw as unknown as Network,
@@ -51,13 +44,13 @@ export class Cluster {
         type: (network) => [effectiveType(network)],
         node: (network) => (effectiveType(network) === 'Underlay' ? (network.status?.nodeList ?? []) : []),
       },
-      ...common,
+      logger,
     })
     this.subnets = new Informer<Subnet>(client, {
       resource: SUBNETS,
       project: (raw) => raw as unknown as Subnet,
       indexes: { network: (subnet) => (subnet.spec?.network ? [subnet.spec.network] : []) },
-      ...common,
+      logger,
     })
     this.instances = new Informer<Instance>(client, {
       resource: IPINSTANCES,
@@ -67,7 +60,7 @@ export class Cluster {
         pod: (instance) => (instance.podName === '' ? [] : [`${instance.namespace}/${instance.podName}`]),
         mac: (instance) => (instance.mac === 0 ? [] : [formatMac(instance.mac)]),
       },
-      ...common,
+      logger,
     })
     this.pods = new Informer<PodView>(client, {
       resource: PODS,
@@ -77,17 +70,17 @@ export class Cluster {
         node: (pod) => [pod.nodeName],
         namespace: (pod) => [pod.namespace],
       },
-      ...common,
+      logger,
     })
     this.nodes = new Informer<NodeView>(client, {
       resource: NODES,
       project: (raw) => nodeView(raw as unknown as Node),
-      ...common,
+      logger,
     })
     this.namespaces = new Informer<Wishes>(client, {
       resource: NAMESPACES,
       project: (raw) => wishesOf(raw as unknown as Namespace),
-      ...common,
+      logger,
     })
   }
 

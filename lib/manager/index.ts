@@ -2,3 +2,4 @@
 export { selectorProblem } from './decide/selector.ts'
 export { startManager, type Manager } from './manager.ts'
 export { CONCURRENCY, DEFAULTS, LEASE_NAME, type Concurrency, type Defaults, type ManagerOptions } from './options.ts'
+export type { IpamReport } from './report.ts'

@@ -6,6 +6,7 @@ import type { Allocator } from '../ipam/index.ts'
 import { lead, type Leading } from './leading.ts'
 import { ManagerMetrics } from './metrics.ts'
 import { LEASE_NAME, type ManagerOptions } from './options.ts'
+import { ipamReport, type IpamReport } from './report.ts'
 
 export interface Manager {
   /** Resolves when this process leads and its controllers run; never rejects. */
@@ -16,6 +17,8 @@ export interface Manager {
   isLeading(): boolean
   /** The live allocator, read-only, for debugging and tests; null while not leading. */
   readonly allocator: Allocator | null
+  /** What the allocator knows, as JSON can show it; null while not leading. */
+  report(): IpamReport | null
   /** Ends work in flight, gives the lease up, and resolves when nothing runs any more. Idempotent. */
   stop(): Promise<void>
 }
@@ -89,6 +92,7 @@ export function startManager(options: ManagerOptions): Manager {
     get allocator() {
       return running?.allocator ?? null
     },
+    report: () => (running === null ? null : ipamReport(running.allocator, running.cluster)),
     async stop() {
       options.signal?.removeEventListener('abort', onAbort)
       await end(null)

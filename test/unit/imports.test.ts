@@ -8,7 +8,6 @@ import * as assert from 'uvu/assert'
 const layers: Readonly<Record<string, readonly string[]>> = {
   ip: [],
   telemetry: [],
-  tls: [],
   netlink: ['ip'],
   nft: ['ip'],
   bgp: ['ip'],
@@ -20,9 +19,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   daemon: ['ip', 'api', 'netlink', 'nft', 'bgp', 'kube', 'dataplane', 'policy', 'telemetry'],
   manager: ['ip', 'api', 'ipam', 'kube', 'telemetry'],
   multicluster: ['ip', 'api', 'ipam', 'kube', 'telemetry'],
-  webhook: ['ip', 'api', 'kube', 'telemetry', 'tls'],
+  webhook: ['ip', 'api', 'kube', 'telemetry'],
   ctl: ['ip', 'api', 'kube', 'dataplane', 'telemetry'],
-  standalone: ['ip', 'api', 'netlink', 'nft', 'kube', 'telemetry', 'tls'],
+  standalone: ['ip', 'api', 'netlink', 'nft', 'kube', 'telemetry'],
   main: [
     'ip',
     'api',

@@ -32,7 +32,6 @@ import {
   projectSubnet,
 } from './projections.ts'
 import { RemotePods } from './remote-pods.ts'
-import { REWIND_HOLD_MS } from './rewind.ts'
 
 export interface ClusterViewOptions {
   readonly client: KubeClient
@@ -42,8 +41,6 @@ export interface ClusterViewOptions {
   readonly onInput: (delta: InputDelta) => void
   /** A node's tunnel endpoint changed; null when it is gone. The own node's too. */
   readonly onVtep: (name: string, vtep: ParsedVtep | null) => void
-  /** The API server went back in time: the own NodeInfo may be missing there, though it is still among what the view has. */
-  readonly onNodeInfosRewound: () => void
   /** A remote pod's node changed; null when the pod is gone. */
   readonly onRemotePod: (address: IPAddress, node: string | null) => void
   /** IPInstances or pods of this node changed: whoever waits for them may look again. */
@@ -75,12 +72,11 @@ export class ClusterView {
     const own = { fieldSelector: `metadata.name=${nodeName}` }
     this.#networks = this.#informer(NETWORKS, projectNetwork, {})
     this.#subnets = this.#informer(SUBNETS, projectSubnet, {})
-    this.#nodeInfos = this.#informer(NODEINFOS, projectNodeInfo, { onRewind: options.onNodeInfosRewound })
+    this.#nodeInfos = this.#informer(NODEINFOS, projectNodeInfo, {})
     this.#node = this.#informer(NODES, projectNode, own)
     this.#pods = this.#informer(PODS, projectPod, { fieldSelector: `spec.nodeName=${nodeName}` })
     this.#instances = new Informer(client, {
       resource: IPINSTANCES,
-      rewindHoldMs: REWIND_HOLD_MS,
       labelSelector: `${LABEL_NODE}=${nodeName}`,
       project: projectIPInstance,
       indexes: {
@@ -101,10 +97,9 @@ export class ClusterView {
   #informer<T>(
     resource: ResourceType,
     project: (raw: KubeObject) => T,
-    selection: { fieldSelector?: string; onRewind?: () => void },
+    selection: { fieldSelector?: string },
   ): Informer<T> {
-    const { client, log: logger } = this.#options
-    return new Informer<T>(client, { resource, project, logger, rewindHoldMs: REWIND_HOLD_MS, ...selection })
+    return new Informer<T>(this.#options.client, { resource, project, logger: this.#options.log, ...selection })
   }
 
   /** Objects with faults, served in part or not at all: `kind/name` → sentence. */

@@ -2,7 +2,7 @@
 // what it holds and what is retained for it, to one plan. Pure. "Held" are the records of this very life of the pod, in
 // memory, claims in flight included; so a crash or a lost answer between two creates is found and completed (D6), and
 // more addresses than the pod can use are found and dropped (D11).
-import { retainedConfiguration, type IPFamily } from '../../api/index.ts'
+import type { IPFamily } from '../../api/index.ts'
 import { familyOf, type Family, type IPAddress } from '../../ip/index.ts'
 import { familiesOf, type AddressRecord, type FamilyRequest } from '../../ipam/index.ts'
 
@@ -77,10 +77,18 @@ export function retainedOf(
 ): { readonly network: string; readonly family: FamilyRequest; readonly problem: string | null } | null {
   if (!facts.stateful || !facts.retain || facts.pool !== null) return null
   const records = inOrder(facts.holdings.map(({ record }) => record).filter((record) => !gone(record)))
+    // Only what outlived a pod decides, bound again to this one or not yet; what was made for this life may be half of
+    // what it asked for.
+    .filter((record) => record.kept || record.podUID !== facts.uid)
   const [first] = records
-  // Only an earlier life decides for this one; what this life has so far may be half of what it asked for.
-  if (first === undefined || records.every((record) => record.podUID === facts.uid)) return null
-  return retainedConfiguration(records)
+  if (first === undefined) return null
+  const families = [...new Set(records.map((record) => familyOf(record.address)))]
+  const fits = records.length === families.length && records.every((record) => record.network === first.network)
+  return {
+    network: first.network,
+    family: requestOf(families),
+    problem: fits ? null : `${records.length} addresses are kept for the pod, expected one per family of one network`,
+  }
 }
 
 /** Whether the pod has an address of its own life already, whatever its configuration says now (D29). */

@@ -24,6 +24,8 @@ export interface Instance {
   readonly nodeName: string
   readonly vm: string
   readonly reserved: boolean
+  /** Its binding has changed since it was made (metadata.generation counts that): it was reserved, or bound again. */
+  readonly kept: boolean
   readonly terminating: boolean
   readonly finalizers: readonly string[]
   readonly controller: OwnerReference | null
@@ -56,6 +58,7 @@ export function instanceOf(object: IPInstance): Instance {
     nodeName: value?.nodeName ?? '',
     vm: value?.vm ?? '',
     reserved: value?.reserved ?? true,
+    kept: (metadata.generation ?? 1) > 1,
     terminating: Boolean(metadata.deletionTimestamp),
     finalizers: metadata.finalizers ?? [],
     controller: controllerOf(object),
@@ -85,6 +88,7 @@ export function viewsOf(instance: Instance): readonly InstanceView[] {
     pod: instance.podName,
     podUID: instance.podUID,
     reserved: instance.reserved,
+    kept: instance.kept,
     terminating: instance.terminating,
   }))
 }

@@ -128,8 +128,7 @@ export class Judge {
 
 export function sandboxOf(cluster: Cluster, pod: Pod): Sandbox | null {
   const node = cluster.nodes.find(({ name }) => name === pod.spec?.nodeName)
-  if (node === undefined || !node.hasKubelet) return null
-  return node.kubelet.sandbox(pod.metadata.namespace ?? '', pod.metadata.name ?? '')
+  return node?.kubelet.sandbox(pod.metadata.namespace ?? '', pod.metadata.name ?? '') ?? null
 }
 
 function nodeInfoProblems(facts: readonly NodeFacts[], objects: Objects): string[] {
@@ -155,7 +154,7 @@ async function sandboxProblems(node: ClusterNode, view: KernelView, objects: Obj
   const pods = objects.pods.filter((pod) => pod.spec?.nodeName === node.name && isRunning(pod))
   const found: { pod: Pod; sandbox: Sandbox }[] = []
   for (const pod of pods) {
-    const sandbox = node.hasKubelet ? node.kubelet.sandbox(pod.metadata.namespace ?? '', pod.metadata.name ?? '') : null
+    const sandbox = node.kubelet.sandbox(pod.metadata.namespace ?? '', pod.metadata.name ?? '')
     if (sandbox === null || sandbox.owner.uid !== pod.metadata.uid)
       problems.push(`${keyOf(pod)} runs without a sandbox`)
     else found.push({ pod, sandbox })

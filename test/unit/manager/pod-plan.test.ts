@@ -15,6 +15,7 @@ function record(address: string, fields: Partial<AddressRecord> = {}): AddressRe
     pod: 'p-0',
     podUID: 'now',
     mac: 0x021234000001,
+    kept: fields.phase === 'reserved',
     uid: `object-${address}`,
     version: 1,
     ...fields,
@@ -132,6 +133,12 @@ test('retained addresses decide network and family, but only those of an earlier
   assert.is(retainedOf(facts([record('10.0.0.1', kept)], { ...keep, pool: [1] })), null, 'an ip-pool wins')
   assert.is(retainedOf(facts([record('10.0.0.1', kept)])), null)
   const three = [record('10.0.0.1', kept), record('10.0.0.2', kept), record('fd00::1', kept)]
+  // Bound again, and looked at once more: what came back is not what the pod asks for, and stays all the same.
+  const back = [record('10.0.0.1', { kept: true }), record('fd00::1', { kept: true })]
+  const still = retainedOf(facts(back, keep))
+  assert.equal(still, { network: 'net', family: 'DualStack', problem: null })
+  const wanted: Wanted = { network: 'net', subnets: [], family: still?.family ?? 'IPv4Only' }
+  assert.equal(planPod(facts(back, keep), wanted), { kind: 'served' })
   assert.match(retainedOf(facts(three, keep))?.problem ?? '', /3 addresses are kept/)
 })
 

@@ -15,14 +15,8 @@ export interface NamespaceOptions {
   readonly caCert: string | null
 }
 
-export interface Namespaces {
-  /** Create those that every cluster has, where they are missing. */
-  createInitial(): void
-  stop(): void
-}
-
-/** Look after all namespaces. */
-export function runNamespaces(context: Context, { caCert }: NamespaceOptions): Namespaces {
+/** Create the initial namespaces and look after all of them. Returns what stops it. */
+export function runNamespaces(context: Context, { caCert }: NamespaceOptions): () => void {
   const { store, registry, log } = context
   const namespaces = required(registry.find('v1', 'namespaces'))
   const terminating = new Set<string>()
@@ -95,11 +89,11 @@ export function runNamespaces(context: Context, { caCert }: NamespaceOptions): N
   const stop = store.subscribe('', ({ collection, type, current }) => {
     const { name = '', namespace = '', deletionTimestamp } = current.object.metadata
     if (collection === namespaces.collection) {
-      // One that was ending when the server last ran is ADDED like that.
-      if (type !== 'DELETED' && deletionTimestamp !== undefined) {
+      if (type === 'ADDED') setImmediate(() => tryPopulate(name))
+      else if (type === 'MODIFIED' && deletionTimestamp !== undefined) {
         terminating.add(name)
         schedule(name)
-      } else if (type === 'ADDED') setImmediate(() => tryPopulate(name))
+      }
     } else if (terminating.has(namespace)) schedule(namespace)
     else if (type === 'DELETED' && isSeeded(collection, name)) setImmediate(() => tryPopulate(namespace))
   })
@@ -113,20 +107,13 @@ export function runNamespaces(context: Context, { caCert }: NamespaceOptions): N
     }
   }
 
-  const createInitial = (): void => {
-    for (const name of initial) {
-      if (store.get(namespaces.collection, name) === undefined) {
-        create(context, namespaces, '', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, silent)
-      }
-      populate(name)
-    }
+  for (const name of initial) {
+    create(context, namespaces, '', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, silent)
+    populate(name)
   }
-  return {
-    createInitial,
-    stop: () => {
-      stop()
-      if (scheduled !== null) clearImmediate(scheduled)
-    },
+  return () => {
+    stop()
+    if (scheduled !== null) clearImmediate(scheduled)
   }
 }
 
