@@ -1,7 +1,7 @@
 // Notifications: what arrives, from where, and what is said when something was lost.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parsePrefix } from '../../../lib/ip/index.ts'
+import { parsePrefix, type IPAddress } from '../../../lib/ip/index.ts'
 import {
   Monitor,
   NetworkNamespace,
@@ -133,9 +133,14 @@ test('nothing is lost while the event loop is held', async () => {
   )
   blockEventLoop(300)
   await applied
-  await until('all events', () => events.length >= wanted.length)
+  // The devices' own IPv6 routes may still come, seconds after they were set up.
+  const ours = (): Set<IPAddress> =>
+    new Set(
+      events.flatMap(({ object, value }) => (object === 'route' && value.table === TABLE ? [value.dst.address] : [])),
+    )
+  await until('all events', () => events.length >= wanted.length && ours().size >= wanted.length)
   assert.equal(overruns, [])
-  assert.is(new Set(events.map((event) => (event.object === 'route' ? event.value.dst.address : null))).size, 10000)
+  assert.is(ours().size, wanted.length)
   monitor.close()
 })
 
