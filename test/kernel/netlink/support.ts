@@ -17,7 +17,11 @@ export async function applyAll(socket: RouteSocket, requests: readonly Request[]
 }
 
 /** Waits until `check` holds. */
-export async function until(what: string, check: () => boolean | Promise<boolean>, milliseconds = 20_000): Promise<void> {
+export async function until(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  milliseconds = 20_000,
+): Promise<void> {
   const end = Date.now() + milliseconds
   while (!(await check())) {
     if (Date.now() > end) throw new Error(`not within ${milliseconds} ms: ${what}`)
