@@ -6,6 +6,7 @@ import { Monitor, type Request, request, RouteSocket } from '../../lib/netlink/i
 import { median, percentile } from '../support/statistics.ts'
 import type { Figure, Section } from './figures.ts'
 import type { EventOrder, MadeEvent } from './server.ts'
+import { FIRST_LOCAL, FIRST_REMOTE } from './objects.ts'
 import { logged, pause, type Stage, until } from './stage.ts'
 import { type Process } from './worker.ts'
 
@@ -18,16 +19,13 @@ export interface ColdOptions {
   readonly rate: number
 }
 
-/** Of the overlay's subnet, 100.64.0.0/10; pods of the real node come from its other end. */
-const firstRemote = 0x6440_0001
-const firstLocal = 0x647f_0001
 /** Pods of the node under test that come and go in turn. */
 const localPods = 250
 const MIB = 2 ** 20
 
 export async function cold(stage: Stage, { nodes, pods, events, rate }: ColdOptions): Promise<Section[]> {
   const { say } = stage.options
-  await stage.server.ask('fill', { nodes, instances: pods, first: firstRemote })
+  await stage.server.ask('fill', { nodes, instances: pods, first: FIRST_REMOTE, pods: false })
   say(`API server filled: ${nodes} nodes, ${pods} IPInstances`)
   const daemon = stage.startDaemon()
   const { time: inOrder } = (await logged(daemon, 'the kernel is in order')) as { time: number }
@@ -70,7 +68,7 @@ export async function cold(stage: Stage, { nodes, pods, events, rate }: ColdOpti
 
 async function localEvents(stage: Stage, daemon: Process, count: number, rate: number): Promise<Figure[]> {
   const pods = Array.from({ length: localPods }, (_, index) => `local-${index}`)
-  const addresses = pods.map((_, index) => firstLocal + index)
+  const addresses = pods.map((_, index) => FIRST_LOCAL + index)
   await makeVeths(stage, pods)
   await pause(2000)
   // Code that has run is compiled; a daemon lives for weeks.

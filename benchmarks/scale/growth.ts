@@ -3,7 +3,8 @@
 import { IPINSTANCES, PODS } from '../../lib/api/index.ts'
 import { median, percentile } from '../support/statistics.ts'
 import type { Figure, Section } from './figures.ts'
-import { each, logged, pause, podObject, type Stage, until } from './stage.ts'
+import { podObject } from './objects.ts'
+import { each, logged, pause, type Stage, until } from './stage.ts'
 import { type AgentTraffic, trafficSince, writesOf } from './traffic.ts'
 import { type Process } from './worker.ts'
 

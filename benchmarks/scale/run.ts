@@ -15,13 +15,14 @@ import { cold } from './cold.ts'
 import { cells, header, met, type Section } from './figures.ts'
 import { growth } from './growth.ts'
 import { Stage, type StageOptions } from './stage.ts'
+import { takeover } from './takeover.ts'
 
 const usage = `node --import tsx benchmarks/scale/run.ts
   --nodes N --pods N     of the cluster that grows (2000, 50000)
   --cold NxM,...         nodes and pods of the clusters a daemon starts in (2000x50000,5000x100000)
   --events N --rate N    pod events in the last of these, and how many a second (20000, 1000); 0 events for none
   --rest SECONDS         how long to look at the programs at rest (20)
-  --only growth,cold     one of the parts
+  --only growth,takeover,cold     some of the parts; takeover is of --nodes and --pods too
   --node=FLAGS           of node itself for the programs, such as '--cpu-prof --cpu-prof-dir=/tmp'
   --keep                 keep the logs
   --json FILE            all figures as JSON; --no-write: do not touch results/`
@@ -34,7 +35,7 @@ const { values } = parseArgs({
     events: { type: 'string', default: '20000' },
     rate: { type: 'string', default: '1000' },
     rest: { type: 'string', default: '20' },
-    only: { type: 'string', default: 'growth,cold' },
+    only: { type: 'string', default: 'growth,takeover,cold' },
     node: { type: 'string', default: '' },
     keep: { type: 'boolean', default: false },
     json: { type: 'string', default: '' },
@@ -85,6 +86,10 @@ async function measure(directory: string): Promise<Section[]> {
         restSeconds: count('rest', values.rest),
       }
       await onStage('growth', (stage) => growth(stage, size))
+    }
+    if (only.includes('takeover')) {
+      const size = { nodes: count('nodes', values.nodes), pods: count('pods', values.pods) }
+      await onStage('takeover', (stage) => takeover(stage, size))
     }
     const sizes = only.includes('cold') ? values.cold.split(',') : []
     for (const [index, text] of sizes.entries()) {

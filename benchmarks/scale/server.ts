@@ -1,6 +1,6 @@
 // The API server of the benchmark, in a process of its own: counts what clients do, and can be filled and kept busy without
 // going through HTTP.
-import { IPINSTANCES, LABEL_NODE, NODEINFOS, NODES, addressToName } from '../../lib/api/index.ts'
+import { IPINSTANCES, LABEL_NODE, NODEINFOS, NODES, PODS, addressToName } from '../../lib/api/index.ts'
 import { formatAddress, formatMac, type IPAddress } from '../../lib/ip/index.ts'
 import { assemble } from '../../lib/standalone/apiserver/server.ts'
 import type { Context } from '../../lib/standalone/apiserver/context.ts'
@@ -9,6 +9,7 @@ import type { ApiServer, KubeObject } from '../../lib/standalone/apiserver/types
 import { create, remove } from '../../lib/standalone/apiserver/write.ts'
 import { hollowNode, nodeInfoObject, nodeObject } from '../../lib/standalone/hollow/index.ts'
 import { crdDirectory } from '../../lib/standalone/project.ts'
+import { podObject } from './objects.ts'
 import { Traffic } from './traffic.ts'
 import { answer } from './worker.ts'
 
@@ -50,13 +51,20 @@ function write(resource: { plural: string; group: string; version: string; kind:
   create(context(), found, body.metadata.namespace ?? '', body, { dryRun: false, manager: null })
 }
 
-/** An IPInstance as the manager would write it; without an owner, whose absence would have it collected. */
-function instance(address: IPAddress, node: string, pod: string, uid: string): object {
+/**
+ * An IPInstance as the manager would write it.
+ *
+ * @param owned whether the pod exists: an owner that does not would have it collected
+ */
+function instance(address: IPAddress, node: string, pod: string, uid: string, owned = false): object {
   const text = formatAddress(address)
+  const owner = { apiVersion: 'v1', kind: 'Pod', name: pod, uid, controller: true, blockOwnerDeletion: true }
+  const kept = { finalizers: ['networking.alibaba.com/ip-allocated'], ownerReferences: [owner] }
   return {
     metadata: {
       name: addressToName(address),
       namespace: 'default',
+      ...(owned ? kept : {}),
       labels: {
         'networking.alibaba.com/version': 'v1.2',
         'networking.alibaba.com/network': 'overlay',
@@ -111,8 +119,9 @@ answer({
     }
   },
 
-  /** Nodes with NodeInfos, and IPInstances spread over them; no pods. */
-  async fill({ nodes, instances, first }: { nodes: number; instances: number; first: number }) {
+  /** Nodes with NodeInfos, and IPInstances spread over them; with the pods they are of, or without. */
+  async fill({ nodes, instances, first, pods }: { nodes: number; instances: number; first: number; pods: boolean }) {
+    const { store } = context()
     let sliceEnd = performance.now() + sliceMs
     const pause = async (): Promise<void> => {
       if (performance.now() < sliceEnd) return
@@ -122,21 +131,16 @@ answer({
     for (let index = 1; index <= nodes; index++) {
       const node = hollowNode(index, 'hollow-')
       write(NODES, nodeObject(node, {}))
-      const stored = context().store.get('/nodes', node.name)
-      write(NODEINFOS, nodeInfoObject(node, stored?.object.metadata.uid ?? ''))
+      write(NODEINFOS, nodeInfoObject(node, store.get('/nodes', node.name)?.object.metadata.uid ?? ''))
       await pause()
     }
     for (let index = 0; index < instances; index++) {
       const node = hollowNode((index % nodes) + 1, 'hollow-').name
-      write(
-        IPINSTANCES,
-        instance(
-          first + index,
-          node,
-          `pod-${index}`,
-          `00000000-0000-4000-8000-${index.toString(16).padStart(12, '0')}`,
-        ),
-      )
+      const name = `pod-${index}`
+      if (pods) write(PODS, podObject(name, node))
+      const uid = pods ? store.get('/pods', `default/${name}`)?.object.metadata.uid : undefined
+      const invented = `00000000-0000-4000-8000-${index.toString(16).padStart(12, '0')}`
+      write(IPINSTANCES, instance(first + index, node, name, uid ?? invented, pods))
       await pause()
     }
   },

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type IPFamily, NODES } from '../../lib/api/index.ts'
 import { formatAddress } from '../../lib/ip/index.ts'
-import { KubeClient, type KubeObject } from '../../lib/kube/index.ts'
+import { KubeClient } from '../../lib/kube/index.ts'
 import { namespaceCommand } from '../../lib/standalone/exec.ts'
 import type { Fabric } from '../../lib/standalone/nodes/fabric.ts'
 import { type FabricHost } from '../../lib/standalone/nodes/fabric.ts'
@@ -185,11 +185,4 @@ export async function each<T>(items: Iterable<T>, atOnce: number, work: (item: T
     for (let next = left.next(); next.done !== true; next = left.next()) await work(next.value)
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
-}
-
-export function podObject(name: string, nodeName: string): KubeObject {
-  return {
-    metadata: { name, namespace: 'default', labels: { app: 'scale' } },
-    spec: { nodeName, terminationGracePeriodSeconds: 0, containers: [{ name: 'main', image: 'none' }] },
-  }
 }

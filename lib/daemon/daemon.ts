@@ -12,7 +12,7 @@ import type { Logger } from '../telemetry/log.ts'
 import type { Registry } from '../telemetry/metrics.ts'
 import { CniServer } from './cni/server.ts'
 import { CniService } from './cni/service.ts'
-import { servePages, textPage } from './health.ts'
+import { servePages, textPage } from '../telemetry/pages.ts'
 import { chooseParents, type HostPicture, type InterfacePreferences } from './interfaces.ts'
 import { registerDaemonMetrics } from './metrics.ts'
 import { NodeInfoPublisher } from './nodeinfo.ts'
@@ -151,6 +151,7 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
       feed.vtepChanged(name, vtep)
       if (name === nodeName) publisher.seen(vtep)
     },
+    onNodeInfosRewound: () => publisher.seen(null),
     onRemotePod: (address) => feed.podChanged(address),
     onLocalChange: () => networking.clusterChanged(),
   })

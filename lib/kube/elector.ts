@@ -201,8 +201,10 @@ export class LeaderElector implements Fence {
   /** Somebody deleted the lease, or there never was one. */
   async #missing(): Promise<boolean> {
     if (this.#renewed !== null) {
-      // Whoever never saw it may create it at any moment.
-      this.#end(new FencedError(`leadership of ${this.#name} lost: the lease was deleted`))
+      // Deleted by a hand, or forgotten by a server that was restored. Whoever never saw it may create it at any moment; if it
+      // is we who did, nobody else has. What this process knows is worth most when the server has just forgotten.
+      if (await this.#create()) return true
+      this.#end(new FencedError(`leadership of ${this.#name} lost: the lease was deleted, and made anew by another`))
       return false
     }
     const last = this.#lease

@@ -8,6 +8,9 @@
 // synchronously and must be quick (put a key into a WorkQueue); one that throws is logged and disturbs no other. One object
 // that cannot be projected or indexed is logged, counted and left as it was.
 //
+// A server that has gone back in time (restored from a backup, or replaced by an empty one) may not yet have what we know. With
+// `rewindHoldMs` what its list lacks is kept for that long, as it was, unless the server tells of it; then it is deleted.
+//
 // It does not write, does not resync periodically, and keeps nothing of an object but what `project` returns.
 import { isDeepStrictEqual } from 'node:util'
 import { longLivedAbort } from './abort.ts'
@@ -40,6 +43,10 @@ export interface InformerOptions<T> {
   /** Silence that means a dead watch; 120 s. */
   readonly inactivityMs?: number | undefined
   readonly backoff?: BackoffOptions | undefined
+  /** How long to keep what is missing after the server went back in time, milliseconds; 0 unless given. */
+  readonly rewindHoldMs?: number | undefined
+  /** Told when the server has gone back in time and the store shows its list, and what is kept of before. */
+  readonly onRewind?: (() => void) | undefined
   readonly logger?: Logger | undefined
 }
 
@@ -57,6 +64,8 @@ export interface InformerHealth extends ReflectorHealth {
   /** Events older than what the store had. */
   readonly staleEvents: number
   readonly handlerErrors: number
+  /** Objects kept that the server does not have, since it went back in time. */
+  readonly held: number
 }
 
 type Handler<E> = (events: E) => void
@@ -88,6 +97,9 @@ export class Informer<T = KubeObject> {
   #isSynced = false
   #badObjects = 0
   #staleEvents = 0
+  /** Keys that only our memory has. */
+  readonly #held = new Set<string>()
+  #release: NodeJS.Timeout | null = null
   #handlerErrors = 0
 
   constructor(client: KubeClient, options: InformerOptions<T>) {
@@ -100,7 +112,7 @@ export class Informer<T = KubeObject> {
     this.synced.catch(() => undefined)
     this.#reflector = new Reflector<Item<T>>(client, options, {
       project: (raw) => this.#project(raw),
-      replace: (items, _version, signal) => this.#replace(items, signal),
+      replace: (items, rewound, signal) => this.#replace(items, rewound, signal),
       apply: (type, raw) => this.#apply(type, raw),
       flush: () => this.#flush(),
     })
@@ -142,6 +154,8 @@ export class Informer<T = KubeObject> {
   /** End the watch; resolves when nothing runs any more. The store stays readable. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error(`informer of ${this.resource.plural} was stopped`))
+    if (this.#release !== null) clearTimeout(this.#release)
+    this.#release = null
     this.#settle?.reject(this.#stopping.signal.reason as Error)
     await this.#running
   }
@@ -154,6 +168,7 @@ export class Informer<T = KubeObject> {
       badObjects: this.#badObjects,
       staleEvents: this.#staleEvents,
       handlerErrors: this.#handlerErrors,
+      held: this.#held.size,
     }
   }
 
@@ -180,7 +195,7 @@ export class Informer<T = KubeObject> {
     }
   }
 
-  async #replace(items: Item<T>[], signal: AbortSignal): Promise<void> {
+  async #replace(items: Item<T>[], rewound: boolean, signal: AbortSignal): Promise<void> {
     let sliceEnd = performance.now() + sliceMs
     const breathe = async (): Promise<void> => {
       this.#flush()
@@ -192,11 +207,12 @@ export class Informer<T = KubeObject> {
       const present = new Set<string>()
       for (const { key, entry } of items) {
         present.add(key)
+        this.#held.delete(key)
         if (entry !== null && this.#isAnother(key, entry)) this.#remove(key, null)
         if (performance.now() >= sliceEnd) await breathe()
       }
       for (const key of this.#store.keys()) {
-        if (!present.has(key)) this.#remove(key, null)
+        if (!present.has(key)) this.#lacks(key, rewound)
         if (performance.now() >= sliceEnd) await breathe()
       }
     }
@@ -205,6 +221,7 @@ export class Informer<T = KubeObject> {
       if (performance.now() >= sliceEnd) await breathe()
     }
     this.#flush()
+    if (rewound) this.#rewound()
     this.#isSynced = true
     this.#settle?.resolve()
   }
@@ -219,6 +236,7 @@ export class Informer<T = KubeObject> {
       this.#staleEvents++
       return
     }
+    this.#held.delete(key)
     if (type === 'DELETED') {
       this.#remove(key, raw)
       return
@@ -226,6 +244,35 @@ export class Informer<T = KubeObject> {
     const item = this.#project(raw)
     if (item === null) this.#remove(key, raw)
     else if (item.entry !== null) this.#put(key, item.entry)
+  }
+
+  /** The server's list lacks what the store has. */
+  #lacks(key: string, rewound: boolean): void {
+    if (this.#held.has(key)) return
+    const entry = this.#store.entry(key)
+    if (!rewound || entry === undefined || (this.#options.rewindHoldMs ?? 0) === 0) return this.#remove(key, null)
+    this.#held.add(key)
+    // Versions of the server's other past say nothing about what is to come.
+    this.#store.put(key, { ...entry, resourceVersion: '' })
+  }
+
+  #rewound(): void {
+    const { rewindHoldMs = 0, logger, onRewind } = this.#options
+    if (this.#held.size > 0) {
+      const fields = { resource: this.resource.plural, objects: this.#held.size, holdMs: rewindHoldMs }
+      logger?.warn(fields, 'the API server does not have these objects any more: kept for a time')
+      if (this.#release !== null) clearTimeout(this.#release)
+      this.#release = setTimeout(() => this.#letGo(), rewindHoldMs)
+    }
+    onRewind?.()
+  }
+
+  #letGo(): void {
+    this.#release = null
+    this.#options.logger?.warn({ resource: this.resource.plural, objects: this.#held.size }, 'not seen again: deleted')
+    for (const key of this.#held) this.#remove(key, null)
+    this.#held.clear()
+    this.#flush()
   }
 
   /** Whether the store has another incarnation under the key. */

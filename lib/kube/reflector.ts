@@ -47,8 +47,11 @@ export interface ReflectorOptions extends Selection {
 export interface ReflectorSink<I> {
   /** What to keep of a listed object; null leaves it out. */
   project(raw: KubeObject): I | null
-  /** The complete current state. The watch begins after this resolves. */
-  replace(items: I[], resourceVersion: string, signal: AbortSignal): Promise<void>
+  /**
+   * The complete current state. The watch begins after this resolves. `rewound`: it is older than what was seen before, so
+   * what it lacks need not be gone.
+   */
+  replace(items: I[], rewound: boolean, signal: AbortSignal): Promise<void>
   apply(type: WatchEventType, raw: KubeObject): void
   /** The events that arrived together have been applied. */
   flush(): void
@@ -179,9 +182,10 @@ export class Reflector<I> {
       throw error
     }
     this.#health.lists++
-    if (isOlder(resourceVersion, this.#newest)) this.#rewound(resourceVersion)
+    const rewound = isOlder(resourceVersion, this.#newest)
+    if (rewound) this.#rewound(resourceVersion)
     this.#newest = resourceVersion
-    await this.#sink.replace(items, resourceVersion, signal)
+    await this.#sink.replace(items, rewound, signal)
     this.#health.lastSync = Date.now()
     this.#resourceVersion = resourceVersion
     this.#silentMs = 0

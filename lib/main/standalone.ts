@@ -1,10 +1,12 @@
 // `hybridnet standalone`: a cluster in namespaces of its own, and the way into it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { NETWORKS } from '../api/index.ts'
 import {
   ControlSocket,
   createOverlay,
+  defaultOverlay,
   enterCommand,
   type Fault,
   findTarget,
@@ -50,6 +52,12 @@ const flags = {
     'of the API server, scheduler and kubelets: trace, debug, info, warn or error',
   ),
   fault: faultFlag,
+  'fault-seed': intFlag(1, 0, 2 ** 31 - 1, 'seed of the chances of faults: the same requests meet the same faults'),
+  data: stringFlag(
+    '',
+    'DIR',
+    'keep the objects of the API in this directory, for the next start; otherwise they are forgotten',
+  ),
 }
 
 const description = `
@@ -74,9 +82,9 @@ Logs of the programs are in the directory it prints.
 Faults are FIELD=VALUE,... Which requests: verb (get, list, watch, create, update, patch, delete, deletecollection; several
 joined by |), resource (plural, plural.group, plural/subresource), namespace, name, agent (start of the User-Agent; !START for
 all others), probability, skip (let N through first), times. What happens to them: latencyMs, status (with retryAfter), or
-effect: drop (closed unread), lose (done, not answered), cut, half, stall (after N events of a watch, or KiB), expire (410),
-compact (all history forgotten), stale (cached reads, behind=N changes old), conflict (another writer was faster). They begin
-when the nodes are there.
+effect: drop or reset (closed unread), lose (done, not answered), cut, half, stall (after N events of a watch, or KiB), slow
+(rate=N KiB a second), expire (410), compact (all history forgotten), stale (behind=N changes old, where a read allows it),
+conflict (another writer was faster). They begin when the nodes are there.
 
   --fault 'verb=list,resource=ipinstances,status=503,probability=0.1'      each tenth list of IPInstances fails
   --fault 'verb=watch,effect=stall,after=20' --fault latencyMs=50          watches fall silent; everything takes longer
@@ -113,6 +121,8 @@ interface Values {
   readonly programs: boolean
   readonly 'log-level': string
   readonly fault: readonly Fault[]
+  readonly 'fault-seed': number
+  readonly data: string
 }
 
 /** Inside: run the cluster until told to stop. */
@@ -127,11 +137,15 @@ async function serve({ directory, apiPort, signal }: Supervision, values: Values
     environment: overlayEnvironment,
     log: createLogger({ name: 'standalone', level: values['log-level'], fd: openLog(directory, 'standalone') }),
     onProgress: say,
+    faultSeed: values['fault-seed'],
+    ...(values.data === '' ? {} : { dataDirectory: resolve(values.data) }),
   })
   let control: ControlSocket | null = null
   try {
     control = await ControlSocket.listen(cluster, directory)
-    if (values.overlay) await createOverlay(cluster.client)
+    // Kept objects may hold it already.
+    const there = await cluster.client.find(NETWORKS, { name: defaultOverlay.network })
+    if (values.overlay && there === null) await createOverlay(cluster.client)
     for (const fault of values.fault) cluster.apiServer.faults.add(fault)
     say(`\nexport KUBECONFIG=${cluster.outsideKubeconfig}\n`)
     say(`Enter a node or pod:  hybridnet standalone exec node1 -- ip rule`)

@@ -18,6 +18,8 @@ import {
   type Node,
   type Pod,
   type Subnet,
+  wishesOf,
+  type Wishes,
 } from '../api/index.ts'
 import { addressKey, formatMac, type IPAddress } from '../ip/index.ts'
 import { Informer, type KubeClient } from '../kube/index.ts'
@@ -25,7 +27,12 @@ import type { Logger } from '../telemetry/log.ts'
 import { instanceOf, type Instance } from './views/instance.ts'
 import { nodeView, type NodeView } from './views/node.ts'
 import { podView, type PodView } from './views/pod.ts'
-import { wishesOf, type Wishes } from './views/wishes.ts'
+
+/**
+ * How long addresses, pods and networks that the API server has forgotten (restored from a backup, or empty) still count: what
+ * runs with an address goes on for a while, and nobody else may get it.
+ */
+const REWIND_HOLD_MS = 300_000
 
 export class Cluster {
   readonly networks: Informer<Network>
@@ -36,7 +43,7 @@ export class Cluster {
   readonly namespaces: Informer<Wishes>
 
   constructor(client: KubeClient, log: Logger, podLabelSelector: string) {
-    const logger = log.child({ component: 'cluster' })
+    const common = { logger: log.child({ component: 'cluster' }), rewindHoldMs: REWIND_HOLD_MS }
     this.networks = new Informer<Network>(client, {
       resource: NETWORKS,
       project: (raw) => raw as unknown as Network,
@@ -44,13 +51,13 @@ export class Cluster {
         type: (network) => [effectiveType(network)],
         node: (network) => (effectiveType(network) === 'Underlay' ? (network.status?.nodeList ?? []) : []),
       },
-      logger,
+      ...common,
     })
     this.subnets = new Informer<Subnet>(client, {
       resource: SUBNETS,
       project: (raw) => raw as unknown as Subnet,
       indexes: { network: (subnet) => (subnet.spec?.network ? [subnet.spec.network] : []) },
-      logger,
+      ...common,
     })
     this.instances = new Informer<Instance>(client, {
       resource: IPINSTANCES,
@@ -60,7 +67,7 @@ export class Cluster {
         pod: (instance) => (instance.podName === '' ? [] : [`${instance.namespace}/${instance.podName}`]),
         mac: (instance) => (instance.mac === 0 ? [] : [formatMac(instance.mac)]),
       },
-      logger,
+      ...common,
     })
     this.pods = new Informer<PodView>(client, {
       resource: PODS,
@@ -70,17 +77,17 @@ export class Cluster {
         node: (pod) => [pod.nodeName],
         namespace: (pod) => [pod.namespace],
       },
-      logger,
+      ...common,
     })
     this.nodes = new Informer<NodeView>(client, {
       resource: NODES,
       project: (raw) => nodeView(raw as unknown as Node),
-      logger,
+      ...common,
     })
     this.namespaces = new Informer<Wishes>(client, {
       resource: NAMESPACES,
       project: (raw) => wishesOf(raw as unknown as Namespace),
-      logger,
+      ...common,
     })
   }
 

@@ -51,6 +51,10 @@ export interface ClusterOptions {
   readonly managerFlags?: readonly string[]
   /** What to run against. Default the embedded control plane. */
   readonly controlPlane?: ControlPlaneFactory
+  /** Of the embedded control plane: keeps its objects over the end of the cluster; in memory only unless given. */
+  readonly dataDirectory?: string
+  /** Of the embedded control plane: seed of the chances of faults. Default 1. */
+  readonly faultSeed?: number
   /** How soon silent and missing nodes are dealt with. Default: as Kubernetes does, after 50 s and 40 s. */
   readonly nodeTiming?: NodeTiming
   readonly log: Logger
@@ -124,7 +128,7 @@ export class Cluster {
     for (const name of ['cni-bin', 'logs', 'nodes']) mkdirSync(join(directory, name), { recursive: true })
     const fabric = await Fabric.create({ families: options.families ?? [4, 6] })
     const hosts = fabric.supervisorAddresses.map(formatAddress)
-    const serve = options.controlPlane ?? ((context) => EmbeddedControlPlane.serve(context))
+    const serve = options.controlPlane ?? ((context) => EmbeddedControlPlane.serve(context, options))
     const nodeTiming = options.nodeTiming ?? defaultNodeTiming
     const controlPlane = await serve({ directory, hosts, nodeTiming, log: options.log })
     const cluster = new Cluster(options, directory, fabric, controlPlane)

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import type { KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
-import { type ApiServer, startApiServer } from './apiserver/index.ts'
+import { type ApiServer, type ApiServerOptions, startApiServer } from './apiserver/index.ts'
 import { Controllers, type NodeTiming } from './controllers/index.ts'
 import { apiSocketName } from './launcher.ts'
 import type { FabricHost } from './nodes/fabric.ts'
@@ -60,8 +60,15 @@ export class EmbeddedControlPlane implements ControlPlane {
     this.#log = log
   }
 
-  /** The {@link ControlPlaneFactory} of clusters that ask for no other. */
-  static async serve(context: ControlPlaneContext): Promise<EmbeddedControlPlane> {
+  /**
+   * The {@link ControlPlaneFactory} of clusters that ask for no other.
+   *
+   * @param kept where objects are kept and how the chances of faults are drawn; see ApiServerOptions
+   */
+  static async serve(
+    context: ControlPlaneContext,
+    { dataDirectory, faultSeed }: Partial<Pick<ApiServerOptions, 'dataDirectory' | 'faultSeed'>> = {},
+  ): Promise<EmbeddedControlPlane> {
     const { directory, hosts, log } = context
     const apiServer = await startApiServer({
       listen: [
@@ -70,6 +77,8 @@ export class EmbeddedControlPlane implements ControlPlane {
       ],
       tls: { subjectAltNames: hosts },
       crdDirectory: crdDirectory(),
+      ...(dataDirectory === undefined ? {} : { dataDirectory }),
+      ...(faultSeed === undefined ? {} : { faultSeed }),
       log: log.child({ component: 'apiserver' }),
     })
     return new EmbeddedControlPlane(apiServer, context)

@@ -3,7 +3,7 @@
 // Its directory stands for its disks: net.d and cni-cache survive a reboot, as /etc/cni/net.d and /var/lib/cni do; state and
 // the socket do not, as nothing under /run does.
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatAddress } from '../ip/index.ts'
 import { type ClientOptions, type DirectConnection, type KubeClient, sleep } from '../kube/index.ts'
@@ -136,7 +136,13 @@ export class ClusterNode {
       log,
     })
     this.#kubelet = { kubelet, client, disconnect: close }
-    await kubelet.start()
+    try {
+      await kubelet.start()
+    } catch (error) {
+      // Half a kubelet looks after nothing; a whole one can be started again.
+      await this.stopKubelet()
+      throw error
+    }
   }
 
   /** Stop the kubelet; its pods stay as they are, for the next one to find. */
@@ -166,13 +172,15 @@ export class ClusterNode {
   async powerOff(): Promise<void> {
     if (this.#bootId === null) return
     this.#bootId = null
-    const pods = (await this.runtime.remembered()).map(({ attachment }) => attachment.netns)
-    const inodes = [this.host.path, ...pods].map(namespaceInode).filter((inode) => inode !== null)
+    const own = namespaceInode(this.host.path)
     // Cut off first: nobody hears last words.
     await this.#options.fabric.powerOff(this.name)
     await Promise.all([this.killKubelet(), this.daemon?.halt(), this.#echo?.close()])
     this.#echo = null
-    killIn(new Set(inodes))
+    // Only now is nobody left who makes or removes one.
+    const remembered = (await this.runtime.remembered()).map(({ attachment }) => attachment.netns)
+    const pods = remembered.filter((path) => existsSync(path))
+    killIn(new Set([own, ...pods.map(namespaceInode)].filter((inode) => inode !== null)))
     for (const path of pods) await deleteNamespace(path)
     rmSync(this.#path('state'), { recursive: true, force: true })
     rmSync(this.socketPath, { force: true })

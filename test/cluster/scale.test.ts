@@ -10,7 +10,15 @@ import type { Section } from '../../benchmarks/scale/figures.ts'
 import { requestKey, trafficSince, writesOf } from '../../benchmarks/scale/traffic.ts'
 
 const script = new URL('../../benchmarks/scale/run.ts', import.meta.url).pathname
-const size = ['--nodes=10', '--pods=40', '--cold=10x300', '--events=100', '--rate=100', '--rest=1']
+const size = [
+  '--nodes=10',
+  '--pods=40',
+  '--cold=10x300',
+  '--events=100',
+  '--rate=100',
+  '--rest=1',
+  '--only=growth,cold',
+]
 
 test('all figures of a small cluster', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'hybridnet-scale-test-'))

@@ -34,6 +34,7 @@ const known = new Map([
   ['pods delete all', 'no DisruptionTarget condition of an evicted pod'],
   ['unknown group', 'a Status instead of plain text'],
   ['svc bad port', 'one cause of two'],
+  ['network wrong uid', 'as with pods'],
   ['node', 'no taint until it is ready'],
   ['node status', 'allocatable is not taken from capacity'],
   ['node taint', 'as above'],

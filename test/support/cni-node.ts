@@ -119,6 +119,8 @@ export class TableNetworking implements PodNetworking {
   readonly known = new Set<string>()
   /** Container IDs of `namespace/name`, as IPInstance statuses tell them. */
   readonly sandboxes = new Map<string, string>()
+  /** UIDs by which runtimes know static pods, whose objects have others. */
+  readonly staticUids = new Set<string>()
   /** What waitReady does; ready at once unless replaced. */
   ready: (addresses: PodAddresses, signal: AbortSignal) => Promise<void> = () => Promise.resolve()
   current = { ready: true, existingPodsAffected: false, reasons: [] as string[] }
@@ -144,7 +146,7 @@ export class TableNetworking implements PodNetworking {
   ): Promise<PodAddresses> {
     for (;;) {
       const pod = this.#pods.get(`${namespace}/${name}`)
-      if (pod !== undefined && uid !== null && pod.uid !== uid)
+      if (pod !== undefined && uid !== null && pod.uid !== uid && !this.staticUids.has(uid))
         throw podGone(`pod ${namespace}/${name} has another UID`)
       if (pod !== undefined) return pod
       await new Promise<void>((resolve, reject) => {

@@ -6,8 +6,12 @@ import { join } from 'node:path'
 
 const program = process.env['KUBECTL'] ?? 'kubectl'
 
+const version = spawnSync(program, ['version', '--client', '-o', 'json'], { encoding: 'utf8' })
+
 /** Whether this machine has one. */
-export const hasKubectl = spawnSync(program, ['version', '--client']).status === 0
+export const hasKubectl = version.status === 0
+/** Its minor version: 32 of 1.32.4; 0 when there is none. */
+export const kubectlMinor = Number(/"minor":\s*"(\d+)/.exec(version.stdout ?? '')?.[1] ?? 0)
 if (!hasKubectl) console.log('SKIPPED where it is needed: no kubectl on PATH (set KUBECTL to one)')
 
 export interface Kubectl {

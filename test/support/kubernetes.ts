@@ -16,7 +16,7 @@ import { formatAddress } from '../../lib/ip/index.ts'
 import { KubeClient } from '../../lib/kube/index.ts'
 import { defaultNodeTiming } from '../../lib/standalone/controllers/index.ts'
 import { kubeconfig } from '../../lib/standalone/apiserver/kubeconfig.ts'
-import { createAuthority } from '../../lib/standalone/apiserver/tls/certificates.ts'
+import { createAuthority } from '../../lib/tls/index.ts'
 import { servingCertificate } from '../../lib/standalone/apiserver/tls/identity.ts'
 import {
   apiPort,

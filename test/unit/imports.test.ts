@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 const layers: Readonly<Record<string, readonly string[]>> = {
   ip: [],
   telemetry: [],
+  tls: [],
   netlink: ['ip'],
   nft: ['ip'],
   bgp: ['ip'],
@@ -19,9 +20,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   daemon: ['ip', 'api', 'netlink', 'nft', 'bgp', 'kube', 'dataplane', 'policy', 'telemetry'],
   manager: ['ip', 'api', 'ipam', 'kube', 'telemetry'],
   multicluster: ['ip', 'api', 'ipam', 'kube', 'telemetry'],
-  webhook: ['ip', 'api', 'kube', 'telemetry'],
+  webhook: ['ip', 'api', 'kube', 'telemetry', 'tls'],
   ctl: ['ip', 'api', 'kube', 'dataplane', 'telemetry'],
-  standalone: ['ip', 'api', 'netlink', 'nft', 'kube', 'telemetry'],
+  standalone: ['ip', 'api', 'netlink', 'nft', 'kube', 'telemetry', 'tls'],
   main: [
     'ip',
     'api',

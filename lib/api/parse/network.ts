@@ -153,6 +153,8 @@ export function isServable(network: ParsedNetwork | null): network is ParsedNetw
  * wrong, never takes the place of one that works.
  */
 export function networksBySeniority(networks: readonly Network[]): Network[] {
+  // Asked for every pod, and there is nearly always one; parsing it copies its list of all nodes.
+  if (networks.length < 2) return [...networks]
   const ranked = networks.map((network) => ({
     network,
     servable: isServable(parseNetwork(network).value),

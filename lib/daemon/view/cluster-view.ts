@@ -32,6 +32,7 @@ import {
   projectSubnet,
 } from './projections.ts'
 import { RemotePods } from './remote-pods.ts'
+import { REWIND_HOLD_MS } from './rewind.ts'
 
 export interface ClusterViewOptions {
   readonly client: KubeClient
@@ -41,6 +42,8 @@ export interface ClusterViewOptions {
   readonly onInput: (delta: InputDelta) => void
   /** A node's tunnel endpoint changed; null when it is gone. The own node's too. */
   readonly onVtep: (name: string, vtep: ParsedVtep | null) => void
+  /** The API server went back in time: the own NodeInfo may be missing there, though it is still among what the view has. */
+  readonly onNodeInfosRewound: () => void
   /** A remote pod's node changed; null when the pod is gone. */
   readonly onRemotePod: (address: IPAddress, node: string | null) => void
   /** IPInstances or pods of this node changed: whoever waits for them may look again. */
@@ -72,11 +75,12 @@ export class ClusterView {
     const own = { fieldSelector: `metadata.name=${nodeName}` }
     this.#networks = this.#informer(NETWORKS, projectNetwork, {})
     this.#subnets = this.#informer(SUBNETS, projectSubnet, {})
-    this.#nodeInfos = this.#informer(NODEINFOS, projectNodeInfo, {})
+    this.#nodeInfos = this.#informer(NODEINFOS, projectNodeInfo, { onRewind: options.onNodeInfosRewound })
     this.#node = this.#informer(NODES, projectNode, own)
     this.#pods = this.#informer(PODS, projectPod, { fieldSelector: `spec.nodeName=${nodeName}` })
     this.#instances = new Informer(client, {
       resource: IPINSTANCES,
+      rewindHoldMs: REWIND_HOLD_MS,
       labelSelector: `${LABEL_NODE}=${nodeName}`,
       project: projectIPInstance,
       indexes: {
@@ -97,9 +101,10 @@ export class ClusterView {
   #informer<T>(
     resource: ResourceType,
     project: (raw: KubeObject) => T,
-    selection: { fieldSelector?: string },
+    selection: { fieldSelector?: string; onRewind?: () => void },
   ): Informer<T> {
-    return new Informer<T>(this.#options.client, { resource, project, logger: this.#options.log, ...selection })
+    const { client, log: logger } = this.#options
+    return new Informer<T>(client, { resource, project, logger, rewindHoldMs: REWIND_HOLD_MS, ...selection })
   }
 
   /** Objects with faults, served in part or not at all: `kind/name` → sentence. */

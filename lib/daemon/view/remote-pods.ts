@@ -14,6 +14,7 @@ import {
 } from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { AddressIndex } from './address-index.ts'
+import { REWIND_HOLD_MS } from './rewind.ts'
 
 /** A change of place: `node` null when the address is no pod's any more. */
 export type RemotePodListener = (address: IPAddress, node: string | null) => void
@@ -32,21 +33,27 @@ export class RemotePods {
   readonly #listener: RemotePodListener
   readonly #stopping = longLivedAbort()
   #running: Promise<void> | null = null
+  /** Only our memory has them, since the API server went back in time. */
+  readonly #held = new Set<IPAddress>()
+  #release: NodeJS.Timeout | null = null
+  readonly #log: Logger
   #markSynced: () => void = () => undefined
 
   /** @param nodeName the own node, whose pods are left out */
   constructor(client: KubeClient, nodeName: string, log: Logger, listener: RemotePodListener) {
     this.#listener = listener
+    this.#log = log
     this.synced = new Promise((resolve) => (this.#markSynced = resolve))
     const sink: ReflectorSink<Placement> = {
       project: (raw) => this.#placement(raw),
-      replace: (items) => {
-        this.#replace(items)
+      replace: (items, rewound) => {
+        this.#replace(items, rewound)
         return Promise.resolve()
       },
       apply: (type, raw) => {
         const placement = this.#placement(raw)
         if (placement === null) return
+        this.#held.delete(placement.address)
         if (type !== 'DELETED') this.#set(placement)
         // An address given to another pod meanwhile belongs to that one: a late deletion must not take it away.
         else if (this.#index.get(placement.address) === placement.node) this.#remove(placement.address)
@@ -98,6 +105,8 @@ export class RemotePods {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
+    if (this.#release !== null) clearTimeout(this.#release)
+    this.#release = null
     await this.#running
   }
 
@@ -127,13 +136,31 @@ export class RemotePods {
     this.#listener(address, null)
   }
 
-  #replace(items: readonly Placement[]): void {
+  #replace(items: readonly Placement[], rewound: boolean): void {
     const present = new AddressIndex()
-    for (const { address, node } of items) present.set(address, node)
+    for (const { address, node } of items) {
+      present.set(address, node)
+      this.#held.delete(address)
+    }
     const gone: IPAddress[] = []
-    for (const [address] of this.#index.entries()) if (present.get(address) === undefined) gone.push(address)
+    for (const [address] of this.#index.entries()) {
+      if (present.get(address) !== undefined || this.#held.has(address)) continue
+      if (rewound) this.#held.add(address)
+      else gone.push(address)
+    }
     for (const address of gone) this.#remove(address)
+    if (rewound && this.#held.size > 0) {
+      this.#log.warn({ pods: this.#held.size }, 'the API server has forgotten pods of other nodes: kept for a time')
+      if (this.#release !== null) clearTimeout(this.#release)
+      this.#release = setTimeout(() => this.#letGo(), REWIND_HOLD_MS)
+    }
     for (const placement of items) this.#set(placement)
     this.#markSynced()
+  }
+
+  #letGo(): void {
+    this.#release = null
+    for (const address of this.#held) this.#remove(address)
+    this.#held.clear()
   }
 }

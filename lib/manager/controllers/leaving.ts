@@ -4,12 +4,12 @@
 //   plain      finished: its addresses are released at once; deleted: the garbage collector takes them with the pod
 //
 // Then our finalizer comes off, also from a pod whose kind is not stateful any more (D60).
-import { FINALIZER_IP_ALLOCATED, PODS } from '../../api/index.ts'
+import { FINALIZER_IP_ALLOCATED, PODS, isStateful } from '../../api/index.ts'
 import { formatAddress } from '../../ip/index.ts'
 import type { AddressRecord, Allocator } from '../../ipam/index.ts'
 import { involvedObject, isNotFound, type EventRecorder, type KubeClient } from '../../kube/index.ts'
 import type { Cluster } from '../cluster.ts'
-import { isStateful, retains } from '../decide/owner.ts'
+import { retains } from '../decide/owner.ts'
 import type { InstanceStore } from '../instance-store.ts'
 import type { Defaults } from '../options.ts'
 import type { NodeView } from '../views/node.ts'

@@ -1,7 +1,7 @@
 // The Pod controller (manager.md §2): gives a pod that is bound to a node its addresses, keeps those of a stateful pod that
 // leaves, and releases those of a finished one. One pod is one key; many go at once. What to do is decided in decide/;
 // here it is done.
-import { FINALIZER_IP_ALLOCATED, PODS, addressesFit } from '../../api/index.ts'
+import { FINALIZER_IP_ALLOCATED, PODS, addressesFit, isStateful } from '../../api/index.ts'
 import { formatAddress } from '../../ip/index.ts'
 import { IpamError, type Allocator, type AddressRecord, type Claim } from '../../ipam/index.ts'
 import {
@@ -15,7 +15,7 @@ import {
 import type { Logger } from '../../telemetry/log.ts'
 import type { Cluster } from '../cluster.ts'
 import { handledConfiguration, ownConfiguration, type Configuration } from '../decide/configuration.ts'
-import { isStateful, ownerOf, retains } from '../decide/owner.ts'
+import { ownerOf, retains } from '../decide/owner.ts'
 import { holdsSomething, planPod, retainedOf, type PodFacts, type PodPlan } from '../decide/pod-plan.ts'
 import type { InstanceStore } from '../instance-store.ts'
 import { drawMac } from '../macs.ts'

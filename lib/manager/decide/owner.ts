@@ -1,14 +1,7 @@
 // Whose address it is: who owns the IPInstance of a pod, and how long it outlives the pod (manager.md §1.6, §2.2).
-import { parseBool, type OwnerReference } from '../../api/index.ts'
+import { isStateful, parseBool, type OwnerReference } from '../../api/index.ts'
 import type { Defaults } from '../options.ts'
 import type { PodView } from '../views/pod.ts'
-
-/** Whether a controller is of a kind whose pods keep their addresses. A kind may be given with its group (D59). */
-export function isStateful(controller: OwnerReference | null, kinds: readonly string[]): boolean {
-  if (controller === null) return false
-  const group = controller.apiVersion.includes('/') ? controller.apiVersion.split('/', 1)[0] : ''
-  return kinds.some((kind) => kind === controller.kind || kind === `${group ?? ''}/${controller.kind}`)
-}
 
 export function retains(pod: PodView, defaults: Defaults): boolean {
   return isStateful(pod.controller, defaults.statefulKinds) && parseBool(pod.ipRetain, defaults.ipRetain)

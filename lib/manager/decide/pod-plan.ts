@@ -2,7 +2,7 @@
 // what it holds and what is retained for it, to one plan. Pure. "Held" are the records of this very life of the pod, in
 // memory, claims in flight included; so a crash or a lost answer between two creates is found and completed (D6), and
 // more addresses than the pod can use are found and dropped (D11).
-import type { IPFamily } from '../../api/index.ts'
+import { retainedConfiguration, type IPFamily } from '../../api/index.ts'
 import { familyOf, type Family, type IPAddress } from '../../ip/index.ts'
 import { familiesOf, type AddressRecord, type FamilyRequest } from '../../ipam/index.ts'
 
@@ -82,13 +82,7 @@ export function retainedOf(
     .filter((record) => record.kept || record.podUID !== facts.uid)
   const [first] = records
   if (first === undefined) return null
-  const families = [...new Set(records.map((record) => familyOf(record.address)))]
-  const fits = records.length === families.length && records.every((record) => record.network === first.network)
-  return {
-    network: first.network,
-    family: requestOf(families),
-    problem: fits ? null : `${records.length} addresses are kept for the pod, expected one per family of one network`,
-  }
+  return retainedConfiguration(records)
 }
 
 /** Whether the pod has an address of its own life already, whatever its configuration says now (D29). */

@@ -12,8 +12,9 @@ import {
   parseBool,
   type OwnerReference,
   type Pod,
+  wishesOf,
+  type Wishes,
 } from '../../api/index.ts'
-import { wishesOf, type Wishes } from './wishes.ts'
 
 export interface PodView {
   readonly key: string

@@ -61,7 +61,9 @@ export function decode(resource: Resource, value: Json, fieldValidation: FieldVa
   const unknown = prune(resource.schema, object)
   const complaints = unknown.map((path) => `unknown field "${path}"`)
   if (complaints.length > 0 && fieldValidation === 'Strict')
-    throw badRequest(`strict decoding error: ${complaints.join(', ')}`)
+    throw badRequest(
+      `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${complaints.join(', ')}`,
+    )
   if (!resource.custom) {
     checkTypes(resource, object)
     stringifyQuantities(resource.schema, object)

@@ -20,6 +20,14 @@ export function versionInfo(): JsonObject {
 }
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
+/** In the order in which the real server names them for custom kinds. */
+const customVerbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
+
+function verbsOf(resource: Resource): string[] {
+  if (resource.custom) return customVerbs
+  // Namespaces end one by one.
+  return resource.kind === 'Namespace' ? verbs.filter((verb) => verb !== 'deletecollection') : verbs
+}
 
 /** Resources without objects that answer to create only. */
 interface Review {
@@ -81,7 +89,7 @@ function resourceList(registry: Registry, group: string, version: string): JsonO
       singularName: resource.singular,
       namespaced: resource.namespaced,
       kind: resource.kind,
-      verbs,
+      verbs: verbsOf(resource),
       ...(resource.shortNames.length === 0 ? {} : { shortNames: [...resource.shortNames] }),
       ...(resource.categories.length === 0 ? {} : { categories: [...resource.categories] }),
       storageVersionHash: Buffer.from(resource.collection).toString('base64').slice(0, 11) + '=',
@@ -118,7 +126,7 @@ function aggregatedResource(resource: Resource): JsonObject {
     responseKind,
     scope: resource.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: resource.singular,
-    verbs,
+    verbs: verbsOf(resource),
     ...(resource.shortNames.length === 0 ? {} : { shortNames: [...resource.shortNames] }),
     ...(resource.categories.length === 0 ? {} : { categories: [...resource.categories] }),
     ...(resource.subresources.length === 0

@@ -73,7 +73,28 @@ export const fieldError = {
   }),
 }
 
+/** A value whose text in an error is Go's. */
+export class Verbatim {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** A list or a map as Go shows it: `map[string]string{"a":"b"}`. @param type Go's name of it */
+export function goText(type: string, value: object): Verbatim {
+  const members = Array.isArray(value)
+    ? value.map((item) => JSON.stringify(item)).join(', ')
+    : Object.entries(value)
+        .map(([key, item]) => `${JSON.stringify(key)}:${JSON.stringify(item)}`)
+        .sort()
+        .join(', ')
+  return new Verbatim(`${type}{${members}}`)
+}
+
 function show(value: unknown): string {
+  if (value instanceof Verbatim) return value.text
   if (typeof value === 'object' && value !== null) return `${JSON.stringify(value)}`
   return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
@@ -215,8 +236,8 @@ export function notAcceptable(accepted: readonly string[]): StatusError {
   return new StatusError(406, 'NotAcceptable', `only the following media types are accepted: ${accepted.join(', ')}`)
 }
 
-export function unsupportedMediaType(got: string, accepted: readonly string[]): StatusError {
-  const message = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')} (got ${got})`
+export function unsupportedMediaType(accepted: readonly string[]): StatusError {
+  const message = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`
   return new StatusError(415, 'UnsupportedMediaType', message)
 }
 

@@ -1,9 +1,9 @@
 // The verbs on objects: get, list, watch, create, update, patch, delete, deletecollection.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from './context.ts'
 import { decode, editable, parseFieldValidation } from './decode.ts'
-import { StatusError, badRequest, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts'
+import type { Decoded, FieldValidation } from './decode.ts'
+import { StatusError, badRequest, fieldError, invalid, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts' // prettier-ignore
 import { isObject, text } from './json.ts'
 import { negotiate } from './negotiate.ts'
 import type { Occasion } from './admission/index.ts'
@@ -11,6 +11,7 @@ import { applySteps } from './patch/apply.ts'
 import { jsonPatch } from './patch/json.ts'
 import { mergePatch } from './patch/merge.ts'
 import { strategicPatch } from './patch/strategic.ts'
+import { Pace } from './pace.ts'
 import { listObjects } from './read.ts'
 import type { Resource } from './registry.ts'
 import { count, flag, mediaTypeOf, parseBody, parseJsonBody, parseYamlBody, readBody } from './request.ts'
@@ -33,6 +34,8 @@ export interface Exchange {
   readonly query: URLSearchParams
   readonly resource: Resource
   readonly path: ResourcePath
+  /** Of a fault: a get or the beginning of a watch sees the objects of this version. */
+  readonly staleVersion?: number | null
 }
 
 const wantedOf = ({ request, query }: Exchange): Wanted => ({
@@ -78,12 +81,20 @@ export async function handleObject(exchange: Exchange): Promise<void> {
   switch (method) {
     case 'GET':
       if (path.name !== '' && !flag(query, 'watch')) {
-        getObject(exchange)
+        await getObject(exchange)
         return
       }
       if (path.name !== '') query.set('fieldSelector', `metadata.name=${path.name}`)
       if (flag(query, 'watch'))
-        startWatch(exchange.context, exchange.resource, path.namespace, query, wantedOf(exchange), exchange.response)
+        startWatch(
+          exchange.context,
+          exchange.resource,
+          path.namespace,
+          query,
+          wantedOf(exchange),
+          exchange.response,
+          exchange.staleVersion ?? null,
+        )
       else {
         const wanted = wantedOf(exchange)
         const { meta, items } = await listObjects(exchange.context, exchange.resource, path.namespace, query)
@@ -111,9 +122,14 @@ export async function handleObject(exchange: Exchange): Promise<void> {
   }
 }
 
-export function getObject(exchange: Exchange): void {
-  const { context, resource, path, response } = exchange
-  const stored = context.store.get(resource.collection, objectKey(path.namespace, path.name))
+export async function getObject(exchange: Exchange): Promise<void> {
+  const { context, resource, path, response, staleVersion } = exchange
+  const { collection } = resource
+  const stored = (
+    typeof staleVersion === 'number'
+      ? await context.store.collectionAt(collection, staleVersion)
+      : context.store.collection(collection)
+  ).get(objectKey(path.namespace, path.name))
   if (stored === undefined) throw notFound(resource, path.name)
   sendObject(response, 200, resource, serve(resource, stored.object), wantedOf(exchange))
 }
@@ -139,6 +155,14 @@ export async function putObject(exchange: Exchange, part: Part): Promise<void> {
   const wanted = wantedOf(exchange)
   const body = await readObject(exchange)
   const { namespace, name } = path
+  const absent = context.store.get(resource.collection, objectKey(namespace, name)) === undefined
+  if (absent && part === '' && resource.createsOnUpdate === true) {
+    if ((body.metadata.name ??= name) !== name)
+      throw badRequest(`the name of the object (${body.metadata.name}) does not match the name on the URL (${name})`)
+    const steps = createSteps(context, resource, namespace, body, writeOptions(exchange))
+    sendObject(response, 201, resource, await context.admission.run(steps, occasionOf(exchange, 'Update')), wanted)
+    return
+  }
   const steps = updateSteps(context, resource, namespace, name, part, () => editable(body), writeOptions(exchange))
   const result = await context.admission.run(steps, occasionOf(exchange, 'Update'))
   sendObject(response, 200, resource, result, wanted)
@@ -168,14 +192,13 @@ export async function patchObject(exchange: Exchange, part: Part): Promise<void>
   }
   if (!patchTypes.some((known) => known === type) || (resource.custom && type.startsWith('application/strategic'))) {
     throw unsupportedMediaType(
-      type,
       patchTypes.filter((known) => !(resource.custom && known.startsWith('application/strategic'))),
     )
   }
   const patch = parseJsonBody(await readBody(request))
   const change = (copy: KubeObject): KubeObject => {
     // A patch that says nothing of the version changes whatever is there.
-    const { object, warnings } = decode(resource, patched(resource, copy, patch, type), fieldValidation)
+    const { object, warnings } = decodePatched(resource, patched(resource, copy, patch, type), fieldValidation)
     addWarnings(response, warnings)
     return object
   }
@@ -185,6 +208,18 @@ export async function patchObject(exchange: Exchange, part: Part): Promise<void>
   })
   const result = await context.admission.run(steps, occasionOf(exchange, 'Patch'))
   sendObject(response, 200, resource, result, wanted)
+}
+
+/** What a patch has made of an object. @throws StatusError 422 with the patched object when it is none of its kind any more */
+function decodePatched(resource: Resource, value: Json, fieldValidation: FieldValidation): Decoded {
+  const shown = JSON.stringify(value)
+  try {
+    return decode(resource, value, fieldValidation)
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.code !== 400) throw error
+    const why = error.message.replace(/^.* cannot be handled as a \w+: /, '')
+    throw invalid({ group: '', kind: '' }, '', [fieldError.invalid('patch', shown, why)])
+  }
 }
 
 function patched(resource: Resource, target: KubeObject, patch: Json, type: string): Json {
@@ -258,22 +293,27 @@ async function deleteCollection(exchange: Exchange): Promise<void> {
   const { context, resource, path, query, response } = exchange
   const wanted = wantedOf(exchange)
   const options = await deleteOptions(exchange)
-  if (resource.namespaced && path.namespace === '') throw methodNotAllowed('DELETE')
+  if ((resource.namespaced && path.namespace === '') || resource.kind === 'Namespace') throw methodNotAllowed('DELETE')
   const { meta, items } = await listObjects(context, resource, path.namespace, query)
-  for (const [index, { object }] of items.entries()) {
-    if (index % 200 === 199) await breathe()
-    try {
-      const { namespace = '', name = '' } = object.metadata
-      const steps = removeSteps(context, resource, namespace, name, options)
-      await context.admission.run(steps, occasionOf(exchange, 'Delete'))
-    } catch (error) {
-      // Somebody else was faster, or it may not be deleted: the others still are.
-      if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error
-      context.log.debug(
-        { object: `${qualified(resource.group, resource.plural)}/${text(object, 'metadata', 'name')}`, err: error },
-        'left out of a delete of many',
-      )
+  const pace = new Pace()
+  try {
+    for (const { object } of items) {
+      if (pace.due()) await pace.breathe()
+      try {
+        const { namespace = '', name = '' } = object.metadata
+        const steps = removeSteps(context, resource, namespace, name, options)
+        await context.admission.run(steps, occasionOf(exchange, 'Delete'))
+      } catch (error) {
+        // Somebody else was faster, or it may not be deleted: the others still are.
+        if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error
+        context.log.debug(
+          { object: `${qualified(resource.group, resource.plural)}/${text(object, 'metadata', 'name')}`, err: error },
+          'left out of a delete of many',
+        )
+      }
     }
+  } finally {
+    pace.done()
   }
   await sendList(response, resource, { resourceVersion: meta.resourceVersion }, items, wanted)
 }

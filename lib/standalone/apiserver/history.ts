@@ -56,6 +56,14 @@ export class History {
     this.#next = kept.length % this.#capacity
   }
 
+  /** Forget everything; the next change is the one after `version`, whatever came before. */
+  reset(version: number): void {
+    this.#ring.length = 0
+    this.#count = 0
+    this.#next = 0
+    this.#compacted = version
+  }
+
   /** The index-th oldest change. */
   #at(index: number): Change | undefined {
     if (index < 0) return undefined

@@ -24,6 +24,7 @@ export interface Kind {
   readonly generation?: boolean
   readonly versioned?: boolean
   readonly returnsDeleted?: boolean
+  readonly putCreates?: boolean
   readonly fields?: readonly string[]
   readonly strategy?: Strategy
   /** Name of the type in schema/builtin, where it is not the kind. */
@@ -48,14 +49,14 @@ const kinds = (serviceCidr: string): readonly Kind[] => [
     strategy: core.nodeStrategy,
   },
   { kind: 'Pod', in: 'v1', short: ['po'], categories: all, status: true, subresources: ['binding', 'eviction'], returnsDeleted: true, fields: podFields, strategy: podStrategy }, // prettier-ignore
-  { kind: 'Service', in: 'v1', short: ['svc'], categories: all, status: true, returnsDeleted: true, fields: ['spec.clusterIP', 'spec.type'], strategy: serviceStrategy(serviceCidr) }, // prettier-ignore
-  { kind: 'Endpoints', in: 'v1', plural: 'endpoints', short: ['ep'] },
+  { kind: 'Service', in: 'v1', short: ['svc'], categories: all, status: true, returnsDeleted: true, putCreates: true, fields: ['spec.clusterIP', 'spec.type'], strategy: serviceStrategy(serviceCidr) }, // prettier-ignore
+  { kind: 'Endpoints', in: 'v1', plural: 'endpoints', short: ['ep'], putCreates: true },
   { kind: 'ConfigMap', in: 'v1', short: ['cm'], strategy: core.configMapStrategy },
   { kind: 'Secret', in: 'v1', fields: ['type'], strategy: core.secretStrategy },
   { kind: 'ServiceAccount', in: 'v1', short: ['sa'], returnsDeleted: true },
-  { kind: 'Event', in: 'v1', short: ['ev'], fields: [...eventFields, 'reason', 'type', 'source', 'reportingComponent'], strategy: core.coreEventStrategy }, // prettier-ignore
-  { kind: 'Event', in: 'events.k8s.io/v1', type: 'EventsEvent', short: ['ev'], fields: ['reason', 'type', 'reportingController'], strategy: core.eventsEventStrategy }, // prettier-ignore
-  { kind: 'Lease', in: 'coordination.k8s.io/v1', versioned: true, strategy: core.leaseStrategy },
+  { kind: 'Event', in: 'v1', short: ['ev'], putCreates: true, fields: [...eventFields, 'reason', 'type', 'source', 'reportingComponent'], strategy: core.coreEventStrategy }, // prettier-ignore
+  { kind: 'Event', in: 'events.k8s.io/v1', type: 'EventsEvent', putCreates: true, short: ['ev'], fields: ['reason', 'type', 'reportingController'], strategy: core.eventsEventStrategy }, // prettier-ignore
+  { kind: 'Lease', in: 'coordination.k8s.io/v1', versioned: true, putCreates: true, strategy: core.leaseStrategy },
   { kind: 'EndpointSlice', in: 'discovery.k8s.io/v1', generation: true, strategy: core.endpointSliceStrategy },
   { kind: 'NetworkPolicy', in: 'networking.k8s.io/v1', plural: 'networkpolicies', short: ['netpol'], generation: true, strategy: core.networkPolicyStrategy }, // prettier-ignore
   {
@@ -108,12 +109,24 @@ const kinds = (serviceCidr: string): readonly Kind[] => [
     cluster: true,
     generation: true,
   },
-  { kind: 'Role', in: 'rbac.authorization.k8s.io/v1', strategy: core.roleStrategy },
-  { kind: 'RoleBinding', in: 'rbac.authorization.k8s.io/v1', strategy: core.roleBindingStrategy },
-  { kind: 'ClusterRole', in: 'rbac.authorization.k8s.io/v1', cluster: true, strategy: core.roleStrategy },
-  { kind: 'ClusterRoleBinding', in: 'rbac.authorization.k8s.io/v1', cluster: true, strategy: core.roleBindingStrategy },
-  { kind: 'MutatingWebhookConfiguration', in: 'admissionregistration.k8s.io/v1', cluster: true, generation: true, strategy: webhookStrategy('mutating') }, // prettier-ignore
-  { kind: 'ValidatingWebhookConfiguration', in: 'admissionregistration.k8s.io/v1', cluster: true, generation: true, strategy: webhookStrategy('validating') }, // prettier-ignore
+  { kind: 'Role', in: 'rbac.authorization.k8s.io/v1', putCreates: true, strategy: core.roleStrategy },
+  { kind: 'RoleBinding', in: 'rbac.authorization.k8s.io/v1', putCreates: true, strategy: core.roleBindingStrategy },
+  {
+    kind: 'ClusterRole',
+    in: 'rbac.authorization.k8s.io/v1',
+    cluster: true,
+    putCreates: true,
+    strategy: core.roleStrategy,
+  },
+  {
+    kind: 'ClusterRoleBinding',
+    in: 'rbac.authorization.k8s.io/v1',
+    cluster: true,
+    putCreates: true,
+    strategy: core.roleBindingStrategy,
+  },
+  { kind: 'MutatingWebhookConfiguration', in: 'admissionregistration.k8s.io/v1', categories: ['api-extensions'], cluster: true, generation: true, strategy: webhookStrategy('mutating') }, // prettier-ignore
+  { kind: 'ValidatingWebhookConfiguration', in: 'admissionregistration.k8s.io/v1', categories: ['api-extensions'], cluster: true, generation: true, strategy: webhookStrategy('validating') }, // prettier-ignore
 ]
 
 /** All built-in resources but CustomResourceDefinitions, whose strategy needs the registry (crds.ts). */
@@ -144,6 +157,7 @@ export function builtinResource(kind: Kind): Resource {
     generation: kind.generation === true,
     versionedUpdates: kind.versioned === true,
     returnsDeleted: kind.returnsDeleted === true,
+    createsOnUpdate: kind.putCreates === true,
     custom: false,
     schema: builtinSchema(kind.type ?? kind.kind),
     typeName: kind.type ?? kind.kind,

@@ -6,8 +6,8 @@ import { createServer as createHttpsServer } from 'node:https'
 import { isIPv6, type Socket } from 'node:net'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Handler } from './routes.ts'
-import type { KeyPair } from './tls/certificates.ts'
 import { inTurns } from './turns.ts'
+import type { KeyPair } from '../../tls/index.ts'
 import type { Listen } from './types.ts'
 
 export interface ServingTls {
@@ -26,7 +26,11 @@ export class Listeners {
   /** Where, with the ports that were picked. */
   #places: Listen[] = []
 
-  constructor(handler: Handler, tls: ServingTls | null, log: Logger) {
+  readonly #onConnection: (socket: Socket) => void
+
+  /** @param onConnection told of each connection before TLS */
+  constructor(handler: Handler, tls: ServingTls | null, log: Logger, onConnection: (socket: Socket) => void) {
+    this.#onConnection = onConnection
     this.#log = log
     this.#handler = inTurns(handler)
     this.#tls = tls
@@ -50,6 +54,7 @@ export class Listeners {
         resolve,
       )
     })
+    server.on('connection', this.#onConnection)
     server.on('error', (error) => this.#log.error({ place, err: error }, 'listener'))
     this.#servers.push(server)
     if ('path' in where || 'fd' in where) this.#places.push(where)

@@ -56,6 +56,7 @@ export function nameProblem(
 }
 
 const annotationLimit = 256 * 1024
+const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
 
 /** What is wrong with an object's metadata. */
 export function validateMeta(resource: Resource, object: KubeObject): FieldError[] {
@@ -80,9 +81,16 @@ export function validateMeta(resource: Resource, object: KubeObject): FieldError
     size += Buffer.byteLength(key) + Buffer.byteLength(value)
   }
   if (size > annotationLimit) errors.push(fieldError.tooLong('metadata.annotations', annotationLimit))
+  // Definitions and what they define follow the rules of another program.
+  const ownRules = resource.custom || resource.group === 'apiextensions.k8s.io'
   for (const [index, finalizer] of (meta.finalizers ?? []).entries()) {
     const problem = labelKeyProblem(finalizer)
-    if (problem !== null) errors.push(fieldError.invalid(`metadata.finalizers[${index}]`, finalizer, problem))
+    const field = `metadata.finalizers[${index}]`
+    if (problem !== null) errors.push(fieldError.invalid(field, finalizer, problem))
+    else if (!ownRules && !finalizer.includes('/') && !standardFinalizers.has(finalizer)) {
+      const why = 'name is neither a standard finalizer name nor is it fully qualified'
+      errors.push(fieldError.invalid(field, finalizer, why))
+    }
   }
   let controllers = 0
   for (const [index, owner] of (meta.ownerReferences ?? []).entries()) {
@@ -121,13 +129,15 @@ export function carryOver(meta: ObjectMeta, old: ObjectMeta): void {
   meta.name = old.name ?? ''
 }
 
+const goList = (texts: readonly string[]): string => `[]string{${texts.map((text) => JSON.stringify(text)).join(', ')}}`
+
 /** Rules about how metadata may change. */
 export function validateMetaUpdate(object: KubeObject, old: KubeObject): FieldError[] {
   if (old.metadata.deletionTimestamp === undefined) return []
   const before = old.metadata.finalizers ?? []
   const added = (object.metadata.finalizers ?? []).filter((finalizer) => !before.includes(finalizer))
   if (added.length === 0) return []
-  const why = `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`
+  const why = `no new finalizers can be added if the object is being deleted, found new finalizers ${goList(added)}`
   return [fieldError.forbidden('metadata.finalizers', why)]
 }
 

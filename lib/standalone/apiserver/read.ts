@@ -1,8 +1,8 @@
 // Lists: which version, which objects, which page.
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from './context.ts'
 import { StatusError, badRequest, expiredContinue, invalid, fieldError, tooLargeVersion } from './errors.ts'
 
+import { Pace } from './pace.ts'
 import type { Resource } from './registry.ts'
 import { count } from './request.ts'
 import type { ListMeta } from './respond.ts'
@@ -23,16 +23,12 @@ interface ContinueToken {
   readonly start: string
 }
 
-const SCAN = 5000
-
 /** The selectors of a request as a predicate on stored objects; null when everything fits. @throws StatusError 400 */
 export function selectorOf(resource: Resource, query: URLSearchParams): Predicate | null {
-  const describe = `"${resource.group}/${resource.version}, Resource=${resource.plural}"`
   const predicate = compileSelectors(
     query.get('labelSelector') ?? '',
     query.get('fieldSelector') ?? '',
     resource.fields,
-    describe,
   )
   if (predicate === null || servesStored(resource)) return predicate
   return (object) => predicate(serve(resource, object))
@@ -55,20 +51,24 @@ export async function listObjects(
   query: URLSearchParams,
 ): Promise<ListResult> {
   const predicate = selectorOf(resource, query)
-  const limit = count(query, 'limit') ?? 0
-  const { collection, version, start } = startOf(context, resource, query)
+  const limit = limitOf(query)
+  const { collection, version, start } = await startOf(context, resource, query)
   const prefix = namespace === '' ? '' : `${namespace}/`
   const items: Stored[] = []
   let next: string | undefined
-  let scanned = 0
-  for (const [key, stored] of collection.entries(prefix, start)) {
-    if (++scanned % SCAN === 0) await breathe()
-    if (predicate !== null && !predicate(stored.object)) continue
-    if (limit > 0 && items.length === limit) {
-      next = key
-      break
+  const pace = new Pace()
+  try {
+    for (const [key, stored] of collection.entries(prefix, start)) {
+      if (pace.due()) await pace.breathe()
+      if (predicate !== null && !predicate(stored.object)) continue
+      if (limit > 0 && items.length === limit) {
+        next = key
+        break
+      }
+      items.push(stored)
     }
-    items.push(stored)
+  } finally {
+    pace.done()
   }
   if (next === undefined) return { meta: { resourceVersion: String(version) }, items }
   const token: ContinueToken = { v: 'meta.k8s.io/v1', rv: version, start: next }
@@ -77,28 +77,36 @@ export async function listObjects(
   return { meta: { ...meta, remainingItemCount: collection.rank(endOf(prefix)) - collection.rank(next) }, items }
 }
 
+/** What is less than nothing limits nothing, as in the real server. */
+const limitOf = (query: URLSearchParams): number =>
+  /^-\d+$/.test(query.get('limit') ?? '') ? 0 : (count(query, 'limit') ?? 0)
+
 /** A key after all keys with a prefix. */
 const endOf = (prefix: string): string => (prefix === '' ? '\u{10ffff}' : `${prefix.slice(0, -1)}0`)
 
-function startOf(
+async function startOf(
   context: Context,
   resource: Resource,
   query: URLSearchParams,
-): { collection: Collection; version: number; start: string } {
+): Promise<{ collection: Collection; version: number; start: string }> {
   const { store } = context
   const asked = versionParameter(query)
   const match = query.get('resourceVersionMatch') ?? ''
   const continued = query.get('continue') ?? ''
   if (continued !== '') {
     if (match !== '')
-      throw forbiddenParameter(resource, 'resourceVersionMatch', 'resourceVersionMatch is forbidden with continue')
+      throw forbiddenParameter('resourceVersionMatch', 'resourceVersionMatch is forbidden with continue')
     if (asked !== undefined && asked > 0)
       throw badRequest('specifying resource version is not allowed when using continue')
     const token = decode(continued)
     if (token.rv < 0)
       return { collection: store.collection(resource.collection), version: store.version, start: token.start }
     try {
-      return { collection: store.collectionAt(resource.collection, token.rv), version: token.rv, start: token.start }
+      return {
+        collection: await store.collectionAt(resource.collection, token.rv),
+        version: token.rv,
+        start: token.start,
+      }
     } catch (error) {
       if (!(error instanceof StatusError) || error.code !== 410) throw error
       throw expiredContinue(encode({ ...token, rv: -1 }))
@@ -112,33 +120,27 @@ function startOf(
     }
     if (asked === undefined) {
       throw forbiddenParameter(
-        resource,
         'resourceVersionMatch',
         'resourceVersionMatch is forbidden unless resourceVersion is provided',
       )
     }
     if (match === 'Exact' && asked === 0) {
       throw forbiddenParameter(
-        resource,
         'resourceVersionMatch',
         'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
       )
     }
   }
   if (asked !== undefined && asked > store.version) throw tooLargeVersion(asked, store.version)
-  const exact = match === 'Exact' && asked !== undefined
-  const version = exact ? asked : store.version
-  return {
-    collection: exact ? store.collectionAt(resource.collection, version) : store.collection(resource.collection),
-    version,
-    start: '',
+  if (match === 'Exact' && asked !== undefined) {
+    return { collection: await store.collectionAt(resource.collection, asked), version: asked, start: '' }
   }
+  if (limitOf(query) > 0) store.remember(resource.collection)
+  return { collection: store.collection(resource.collection), version: store.version, start: '' }
 }
 
-function forbiddenParameter(resource: Resource, field: string, why: string): StatusError {
-  return invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
-    fieldError.forbidden(field, `${why} (${resource.plural})`),
-  ])
+function forbiddenParameter(field: string, why: string): StatusError {
+  return invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [fieldError.forbidden(field, why)])
 }
 
 const encode = (token: ContinueToken): string => Buffer.from(JSON.stringify(token)).toString('base64url')
@@ -149,7 +151,9 @@ function decode(text: string): ContinueToken {
     if (token.v === 'meta.k8s.io/v1' && Number.isInteger(token.rv) && typeof token.start === 'string')
       return token as ContinueToken
   } catch (error) {
-    throw badRequest(`continue key is not valid: ${error instanceof Error ? error.message : String(error)}`)
+    throw badRequest(
+      `invalid continue token: continue key is not valid: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
-  throw badRequest('continue key is not valid: expected the token of an earlier page')
+  throw badRequest('invalid continue token: continue key is not valid: expected the token of an earlier page')
 }

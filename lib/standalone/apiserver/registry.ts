@@ -42,6 +42,14 @@ export interface Strategy {
   readonly undeletable?: (object: KubeObject) => string | null
 }
 
+/** Where the subresource `scale` finds what it shows: members from the root. */
+export interface ScalePaths {
+  readonly spec: readonly string[]
+  readonly status: readonly string[]
+  /** Of a text; empty when there is none. */
+  readonly selector: readonly string[]
+}
+
 export interface Resource {
   readonly group: string
   readonly version: string
@@ -64,6 +72,10 @@ export interface Resource {
   readonly versionedUpdates: boolean
   /** Whether DELETE answers with the object instead of a Status. */
   readonly returnsDeleted: boolean
+  /** Whether PUT of a name that is not there creates it. */
+  readonly createsOnUpdate?: boolean
+  /** Of custom kinds with the subresource `scale`; workloads have theirs where everybody knows. */
+  readonly scale?: ScalePaths | undefined
   readonly custom: boolean
   readonly schema: Schema
   /** Name of the type in schema/builtin; null for custom kinds. */

@@ -73,7 +73,7 @@ export function parseBody(body: Buffer, mediaType: string, protoType?: string | 
   if (mediaType === 'application/yaml') return parseYamlBody(body)
   if (mediaType === protobufType && protoType !== null) return decodeProtobuf(body, protoType)
   if (mediaType !== '' && mediaType !== 'application/json' && !mediaType.endsWith('+json')) {
-    throw unsupportedMediaType(mediaType, bodyTypes)
+    throw unsupportedMediaType(bodyTypes)
   }
   return parseJsonBody(body)
 }

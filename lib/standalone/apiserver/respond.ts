@@ -1,9 +1,9 @@
 // Answers over HTTP: JSON, one object in the asked representation, long lists in slices.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { StatusError } from './errors.ts'
 import type { Representation } from './negotiate.ts'
+import { Pace } from './pace.ts'
 import type { Resource } from './registry.ts'
 import { serveJson } from './served.ts'
 import type { Stored } from './store.ts'
@@ -68,9 +68,6 @@ export interface ListMeta {
 
 /** Bytes collected before they are handed to the socket. */
 const SLICE = 256 * 1024
-/** Objects serialized in one go. */
-const BATCH = 500
-
 /** Send a list, never blocking the event loop for long nor running ahead of a slow reader. */
 export async function sendList(
   response: ServerResponse,
@@ -85,7 +82,8 @@ export async function sendList(
   if (meta.remainingItemCount !== undefined) metadata['remainingItemCount'] = meta.remainingItemCount
   const now = new Date()
   let head: JsonObject
-  let encode: (stored: Stored) => Buffer
+  /** Stored forms are shared bytes; what is made for this answer alone stays text until there is much of it. */
+  let encode: (stored: Stored) => Buffer | string
   let member = 'items'
   if (as === 'Table') {
     head = {
@@ -94,43 +92,57 @@ export async function sendList(
       metadata,
       columnDefinitions: columnDefinitions(resource.columns),
     }
-    encode = (stored) =>
-      Buffer.from(JSON.stringify(tableRow(resource, stored.object, wanted.includeObject, version, now)))
+    encode = (stored) => JSON.stringify(tableRow(resource, stored.object, wanted.includeObject, version, now))
     member = 'rows'
   } else if (as === 'PartialObjectMetadata') {
     head = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata }
-    encode = (stored) => Buffer.from(JSON.stringify(partialMetadata(stored.object, version)))
+    encode = (stored) => JSON.stringify(partialMetadata(stored.object, version))
   } else {
     const apiVersion = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`
     head = { kind: resource.listKind, apiVersion, metadata }
     encode = (stored) => serveJson(resource, stored)
   }
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' })
-  let pending: Buffer[] = [Buffer.from(`${JSON.stringify(head).slice(0, -1)},${JSON.stringify(member)}:[`)]
+  let pending: Buffer[] = []
+  let text = `${JSON.stringify(head).slice(0, -1)},${JSON.stringify(member)}:[`
   let size = 0
-  const comma = Buffer.from(',')
-  for (const [index, stored] of items.entries()) {
-    if (response.destroyed) return
-    const bytes = encode(stored)
-    if (index > 0) pending.push(comma)
-    pending.push(bytes)
-    size += bytes.length
-    if (size >= SLICE || index % BATCH === BATCH - 1) {
-      if (!(await flush(response, pending))) return
-      pending = []
-      size = 0
-    }
+  const collected = (): Buffer => {
+    if (text !== '') pending.push(Buffer.from(text))
+    const bytes = Buffer.concat(pending)
+    pending = []
+    text = ''
+    size = 0
+    return bytes
   }
-  pending.push(Buffer.from(']}'))
-  response.end(Buffer.concat(pending))
+  const pace = new Pace()
+  try {
+    for (const [index, stored] of items.entries()) {
+      if (response.destroyed) return
+      const encoded = encode(stored)
+      if (index > 0) text += ','
+      if (typeof encoded === 'string') text += encoded
+      else {
+        pending.push(Buffer.from(text), encoded)
+        text = ''
+      }
+      size += encoded.length
+      if (size >= SLICE && !response.write(collected())) {
+        pace.done()
+        if (!(await drained(response))) return
+        pace.renew()
+      }
+      if (pace.due()) await pace.breathe()
+    }
+  } finally {
+    pace.done()
+  }
+  text += ']}'
+  response.end(collected())
 }
 
-/** False when the reader went away. */
-async function flush(response: ServerResponse, pending: Buffer[]): Promise<boolean> {
-  if (response.write(Buffer.concat(pending))) {
-    await breathe()
-    return !response.destroyed
-  }
+/** Wait until a full socket takes more. @returns false when the reader went away */
+export async function drained(response: ServerResponse): Promise<boolean> {
+  if (response.destroyed) return false
   const controller = new AbortController()
   try {
     await Promise.race([

@@ -5,6 +5,7 @@ import type { Context } from './context.ts'
 import { discover, reviews, rootPaths } from './discovery.ts'
 import { StatusError, internalError, methodNotAllowed, noSuchResource, unauthorized } from './errors.ts'
 import { handleObject } from './handlers.ts'
+import { answerWhenDurable } from './journal/answer.ts'
 import { openApi } from './openapi/index.ts'
 import { conflictAnnotation } from './faults/index.ts'
 import type { Resource } from './registry.ts'
@@ -84,8 +85,12 @@ export function createHandler(context: Context, authenticator: Authenticator): H
     }
     const outcome = await context.faults.strike(faulty, query, request, response)
     if (outcome === null) return
+    if (context.journal !== null && request.method !== 'GET' && request.method !== 'HEAD') {
+      if (context.journal.failure !== null) throw internalError(context.journal.failure.message)
+      answerWhenDurable(response, context.journal, context.log)
+    }
     if (outcome.conflict) interfere(context, resource, target)
-    if (target.subresource === '') await handleObject({ ...exchange, resource })
+    if (target.subresource === '') await handleObject({ ...exchange, resource, staleVersion: outcome.staleVersion })
     else await handleSubresource({ ...exchange, resource })
   }
 

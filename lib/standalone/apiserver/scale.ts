@@ -5,6 +5,7 @@ import type { Exchange } from './handlers.ts'
 import { isObject, list, object, text } from './json.ts'
 import { jsonPatch } from './patch/json.ts'
 import { mergePatch } from './patch/merge.ts'
+import type { Resource, ScalePaths } from './registry.ts'
 import { mediaTypeOf, parseBody, parseJsonBody, readBody } from './request.ts'
 import { sendJson } from './respond.ts'
 import { objectKey } from './store.ts'
@@ -19,7 +20,7 @@ export async function handleScale(exchange: Exchange): Promise<void> {
   const method: string = request.method ?? ''
   switch (method) {
     case 'GET':
-      sendJson(response, 200, scaleOf(stored.object))
+      sendJson(response, 200, scaleOf(resource, stored.object))
       return
     case 'PUT': {
       const body = parseBody(await readBody(request), mediaTypeOf(request))
@@ -41,7 +42,7 @@ export async function handleScale(exchange: Exchange): Promise<void> {
 function patched(scale: JsonObject, patch: Json, type: string): Json {
   if (type === 'application/json-patch+json') return jsonPatch(scale, patch)
   const known = ['application/merge-patch+json', 'application/strategic-merge-patch+json']
-  if (!known.includes(type)) throw unsupportedMediaType(type, ['application/json-patch+json', ...known])
+  if (!known.includes(type)) throw unsupportedMediaType(['application/json-patch+json', ...known])
   if (!isObject(patch)) throw badRequest('the patch is not an object')
   return mergePatch(scale, patch)
 }
@@ -58,12 +59,12 @@ async function write(exchange: Exchange, change: (scale: KubeObject) => Json): P
     name,
     'scale',
     (workload) => {
-      const replicas = wantedReplicas(exchange, workload, admitted ?? change(scaleOf(workload)))
-      return { ...workload, spec: { ...object(workload, 'spec'), replicas } }
+      const replicas = wantedReplicas(exchange, workload, admitted ?? change(scaleOf(resource, workload)))
+      return withMember(workload, resource.scale?.spec ?? workloadPaths.spec, replicas) as KubeObject
     },
     options,
   )
-  sendJson(response, 200, scaleOf(scaled))
+  sendJson(response, 200, scaleOf(resource, scaled))
 }
 
 /** The Scale webhooks have made; null when they left it as it was, and it is worked out from what is there then. */
@@ -72,7 +73,7 @@ async function admit(exchange: Exchange, change: (scale: KubeObject) => Json): P
   const { namespace, name } = path
   const workload = context.store.get(resource.collection, objectKey(namespace, name))?.object
   if (workload === undefined) throw notFound(resource, name)
-  const old = scaleOf(workload)
+  const old = scaleOf(resource, workload)
   const scale = change(old)
   wantedReplicas(exchange, workload, scale)
   const where = { operation: 'UPDATE', resource, subresource: 'scale', namespace, name } as const
@@ -104,20 +105,33 @@ function wantedReplicas({ resource, path }: Exchange, workload: KubeObject, scal
   return replicas
 }
 
+const workloadPaths: ScalePaths = { spec: ['spec', 'replicas'], status: ['status', 'replicas'], selector: [] }
+
 /** The Scale of a workload. */
-function scaleOf(workload: KubeObject): KubeObject {
+function scaleOf(resource: Resource, workload: KubeObject): KubeObject {
   const { name = '', namespace = '', uid = '', resourceVersion = '', creationTimestamp = '' } = workload.metadata
-  const selector = selectorText(object(workload, 'spec', 'selector'))
+  const paths = resource.scale ?? workloadPaths
+  const selector =
+    resource.scale === undefined
+      ? selectorText(object(workload, 'spec', 'selector'))
+      : paths.selector.length === 0
+        ? ''
+        : text(workload, ...paths.selector)
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
-    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: Number(text(workload, 'spec', 'replicas') || 0) },
+    metadata: { name, ...(namespace === '' ? {} : { namespace }), uid, resourceVersion, creationTimestamp },
+    spec: { replicas: Number(text(workload, ...paths.spec) || 0) },
     status: {
-      replicas: Number(text(workload, 'status', 'replicas') || 0),
+      replicas: Number(text(workload, ...paths.status) || 0),
       ...(selector === '' ? {} : { selector }),
     },
   }
+}
+
+/** A copy of `value` with one member set, the objects on the way made where they are absent. */
+function withMember(value: JsonObject, [first = '', ...rest]: readonly string[], member: Json): JsonObject {
+  return { ...value, [first]: rest.length === 0 ? member : withMember(object(value, first), rest, member) }
 }
 
 /** A selector as autoscalers read it: `a=b,c in (d,e)`. */

@@ -33,7 +33,11 @@ export function parseLabelSelector(selector: string): LabelRequirement[] {
     const equality = /^([^\s,=!()<>]+)\s*(==|=|!=)\s*([^\s,=!()<>]*)\s*(?:,\s*|$)/.exec(rest)
     const exists = /^(!?)\s*([^\s,=!()<>]+)\s*(?:,\s*|$)/.exec(rest)
     const match = set ?? equality ?? exists
-    if (match === null) return wrong(`found '${rest}', expected: !, identifier, or ','`)
+    if (match === null) {
+      const extra = /^[^\s,=!()<>]+\s*(?:==|=|!=)\s*[^\s,=!()<>]*\s*(.)/.exec(rest)
+      if (extra !== null) throw badRequest(`found '${extra[1] ?? ''}', expected: ',' or 'end of string'`)
+      return wrong(`found '${rest}', expected: !, identifier, or ','`)
+    }
     let requirement: LabelRequirement
     if (set !== null) {
       const values = (set[3] ?? '').split(',').map((value) => value.trim())
@@ -113,14 +117,12 @@ export function compileSelectors(
   labelSelector: string,
   fieldSelector: string,
   fields: ReadonlyMap<string, FieldReader>,
-  describe: string,
 ): Predicate | null {
   const labels = parseLabelSelector(labelSelector)
   const compiled = parseFieldSelector(fieldSelector).map(({ field, operator, value }) => {
     const read = field === 'metadata.name' || field === 'metadata.namespace' ? pathReader(field) : fields.get(field)
     if (read === undefined) {
-      const what = `${describe} that match label selector ${JSON.stringify(labelSelector)}, field selector ${JSON.stringify(fieldSelector)}`
-      throw badRequest(`Unable to find ${what}: field label not supported: ${field}`)
+      throw badRequest(`field label not supported: ${field}`)
     }
     return operator === '='
       ? (object: KubeObject) => read(object) === value
@@ -135,7 +137,10 @@ export function labelKeyProblem(key: string): string | null {
   const parts = key.split('/')
   const name = parts.at(-1) ?? ''
   if (parts.length > 2)
-    return `a qualified name must consist of alphanumeric characters, '-', '_' or '.' with an optional DNS subdomain prefix and '/': "${key}"`
+    return (
+      "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  " +
+      "or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+    )
   if (
     parts.length === 2 &&
     !/^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(parts[0] ?? '')

@@ -1,4 +1,5 @@
 // Puts the parts together: store, kinds, controllers, identity, sockets.
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { longLivedAbort } from '../../kube/index.ts'
 import { silentLogger } from '../../telemetry/log.ts'
@@ -11,6 +12,7 @@ import { runNamespaces } from './controllers/namespaces.ts'
 import { loadDefinitions, serveDefinitions } from './crds/controller.ts'
 import { builtinResources } from './kinds.ts'
 import { Faults } from './faults/index.ts'
+import { Journal } from './journal/index.ts'
 import { kubeconfig } from './kubeconfig.ts'
 import { Listeners } from './listeners.ts'
 import { Registry } from './registry.ts'
@@ -39,13 +41,18 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
   const serviceCidr = options.serviceCidr ?? '10.96.0.0/16'
   for (const resource of builtinResources(serviceCidr)) registry.add(resource)
   const admission = new Admission({ store, registry, log }, options.resolveService)
-  const faults = new Faults(store, log)
+  const faults = new Faults(store, log, options.faultSeed)
+  const journal =
+    options.dataDirectory === undefined
+      ? null
+      : await Journal.open({ directory: join(options.dataDirectory, 'journal'), log })
   const context: Context = {
     store,
     registry,
     log,
     admission,
     faults,
+    journal,
     bookmarkIntervalMs: options.bookmarkIntervalMs ?? 60_000,
     closing: closing.signal,
   }
@@ -55,14 +62,35 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
   const token = options.token ?? (options.tls === undefined ? null : await loadToken(options.dataDirectory))
   const caCert = authority?.cert ?? null
   // The collector first: it has to know every object from the beginning.
-  const stops = [runGarbageCollector(context), runNamespaces(context, { caCert }), expireEvents(context)]
-  createKubernetesService(context)
+  const collector = runGarbageCollector(context)
+  const namespaces = runNamespaces(context, { caCert })
+  const stops = [collector, () => namespaces.stop(), expireEvents(context)]
+  let reviving = false
+  // What is special about a kind follows its objects, whatever makes them change behind its back.
+  const followStrategies = store.subscribe('', ({ collection, type, current, previous }) => {
+    if (reviving) registry.byCollection(collection)?.strategy.changed?.(type === 'DELETED' ? undefined : current.object, previous?.object) // prettier-ignore
+  })
+  stops.push(followStrategies)
+  const revive = async (work: () => Promise<void> | void): Promise<void> => {
+    reviving = true
+    try {
+      await work()
+    } finally {
+      reviving = false
+    }
+  }
+  /** What every cluster has, as far as it is missing. */
+  const populate = async (): Promise<void> => {
+    namespaces.createInitial()
+    if (store.get('/services', 'default/kubernetes') === undefined) createKubernetesService(context)
+    if (options.crdDirectory !== undefined) await loadDefinitions(context, definitions, options.crdDirectory)
+  }
   const handler = createHandler(context, new Authenticator(token))
   const tls =
     authority === null
       ? null
       : { serving: servingCertificate(authority, options.tls?.subjectAltNames ?? []), ca: authority.cert }
-  const listeners = new Listeners(handler, tls, log)
+  const listeners = new Listeners(handler, tls, log, (socket) => faults.connected(socket))
   const urls: string[] = []
   const close = async (): Promise<void> => {
     closing.abort()
@@ -70,9 +98,20 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
     faults.close()
     await listeners.close()
     admission.close()
+    await journal?.close()
   }
   try {
-    if (options.crdDirectory !== undefined) await loadDefinitions(context, definitions, options.crdDirectory)
+    const kept = journal?.state ?? null
+    if (kept !== null) {
+      // Definitions first: what follows them is of kinds that they define.
+      const definitionsFirst = [...kept.collections].sort(
+        ([a], [b]) => Number(b === definitions.collection) - Number(a === definitions.collection),
+      )
+      await revive(() => store.restore(kept.version, definitionsFirst))
+      log.info({ version: kept.version }, 'objects restored from the journal')
+    }
+    journal?.follow(store)
+    await populate()
     for (const where of options.listen) urls.push(await listeners.listen(where))
   } catch (error) {
     await close()
@@ -92,9 +131,22 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
       return added
     },
     faults,
-    restart: async ({ downMs = 0, compact = false } = {}) => {
+    get version() {
+      return store.version
+    },
+    restart: async ({ downMs = 0, compact = false, state = 'kept' } = {}) => {
+      if (state !== 'kept' && journal !== null) {
+        throw new Error(`API server: restart with state ${state}: expected 'kept', as objects are journalled`)
+      }
+      if (typeof state === 'number' && (state < store.history.compacted || state > store.version)) {
+        throw new Error(`API server: restart with state of version ${state}: expected ${store.history.compacted} to ${store.version}`) // prettier-ignore
+      }
       faults.cutWatches()
       await listeners.close()
+      if (state !== 'kept') {
+        await revive(() => store.rewind(state === 'lost' ? null : state))
+        await populate()
+      }
       if (compact) store.compact()
       await sleep(downMs, undefined, { signal: closing.signal })
       await listeners.reopen()

@@ -43,7 +43,7 @@ export async function handleSubresource(exchange: Exchange): Promise<void> {
   }
   switch (path.subresource) {
     case 'status':
-      if (request.method === 'GET') getObject(exchange)
+      if (request.method === 'GET') await getObject(exchange)
       else if (request.method === 'PUT') await putObject(exchange, 'status')
       else if (request.method === 'PATCH') await patchObject(exchange, 'status')
       else throw methodNotAllowed(request.method ?? '')

@@ -79,12 +79,17 @@ export interface ApiServerOptions {
   readonly token?: string
   /** CustomResourceDefinitions (YAML or JSON files, each with one or more documents) to install at start, e.g. the chart's `crds`. */
   readonly crdDirectory?: string
-  /** Keeps certificate authority and token, so that kubeconfig files stay valid over a restart. Objects are in memory only. */
+  /**
+   * Keeps certificate authority and token, so that kubeconfig files stay valid over a restart, and (in `journal/`) all
+   * objects: a write is answered when it is on disk. For one server at a time. Without it everything is in memory only.
+   */
   readonly dataDirectory?: string
   /** Cluster IP range of Services, IPv4. Default `10.96.0.0/16`. */
   readonly serviceCidr?: string
   /** How many changes are kept for watches that start in the past and for consistent paging. Default 20,000. */
   readonly historySize?: number
+  /** Seed of the chances of faults; the same seed and requests meet the same faults. Default 1. */
+  readonly faultSeed?: number
   /** Milliseconds between bookmarks on watches that asked for them. Default 60,000. */
   readonly bookmarkIntervalMs?: number
   /** Where the Services of webhooks are reached. Default: the first ready endpoint of their EndpointSlices. */
@@ -110,9 +115,19 @@ export interface ApiServer {
   /**
    * As if the process were killed and started again: all connections are cut, nothing listens for `downMs` milliseconds
    * (default 0), then the same places are served with the same objects. `compact` forgets the history, as the watch cache
-   * of a new process does: watches from before begin with 410.
+   * of a new process does: watches from before begin with 410. `state` other than 'kept' is a control plane that comes back
+   * without what it knew: 'lost', with nothing but what every new cluster has; or a version, as restored from a backup of then.
+   * The version counter goes back with it. Not for a server with a journal.
+   *
+   * @throws Error for a version that was never, or longer ago than `historySize` changes
    */
-  restart(options?: { readonly downMs?: number; readonly compact?: boolean }): Promise<void>
+  restart(options?: {
+    readonly downMs?: number
+    readonly compact?: boolean
+    readonly state?: 'kept' | 'lost' | number
+  }): Promise<void>
+  /** The version of the last write, to come back to with `restart({ state })`. */
+  readonly version: number
   /** Ends all watches and connections, stops the controllers, frees the ports. */
   close(): Promise<void>
 }

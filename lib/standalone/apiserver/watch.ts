@@ -3,10 +3,12 @@ import type { ServerResponse } from 'node:http'
 import type { Context } from './context.ts'
 import type { StatusError } from './errors.ts'
 import { expiredVersion, fieldError, invalid } from './errors.ts'
+import { Pace } from './pace.ts'
 import { selectorOf, versionParameter } from './read.ts'
 import { apiVersionOf } from './registry.ts'
 import type { Resource } from './registry.ts'
 import { count, flag } from './request.ts'
+import { drained } from './respond.ts'
 import type { Wanted } from './respond.ts'
 import type { Predicate } from './selectors.ts'
 import { serveJson } from './served.ts'
@@ -17,12 +19,23 @@ import type { JsonObject, KubeObject } from './types.ts'
 
 /** A reader that lets more than this pile up is cut off; it starts again from its last version. Bytes. */
 const BACKLOG = 64 * 1024 * 1024
+/** Bytes of the beginning that are collected before they are sent. */
+const SLICE = 256 * 1024
 const newline = Buffer.from('}\n')
+const head = (type: string): Buffer => Buffer.from(`{"type":"${type}","object":`)
+const heads = {
+  ADDED: head('ADDED'),
+  MODIFIED: head('MODIFIED'),
+  DELETED: head('DELETED'),
+  BOOKMARK: head('BOOKMARK'),
+  ERROR: head('ERROR'),
+}
 const DEFAULT_TIMEOUT = [1800, 3600] as const
 
 /**
  * Start a watch and return; it runs until the client, its time-out or the server ends it.
  *
+ * @param staleVersion of a fault: a watch that begins with all objects begins with those of this version
  * @throws StatusError 400 and 422 for wrong parameters; what happens later is told in the stream
  */
 export function startWatch(
@@ -32,6 +45,7 @@ export function startWatch(
   query: URLSearchParams,
   wanted: Wanted,
   response: ServerResponse,
+  staleVersion: number | null = null,
 ): void {
   const predicate = selectorOf(resource, query)
   const from = versionParameter(query)
@@ -40,7 +54,7 @@ export function startWatch(
   const [shortest, longest] = DEFAULT_TIMEOUT
   const timeout = count(query, 'timeoutSeconds') ?? shortest + Math.random() * (longest - shortest)
   const watch = new Watch(context, resource, namespace, predicate, wanted, response)
-  watch.start(from, initial, bookmarks, timeout)
+  watch.start(from, initial, bookmarks, timeout, staleVersion)
 }
 
 /** Whether the stream begins with all objects: as before watch-list, or because it was asked for. */
@@ -76,6 +90,10 @@ class Watch {
   #scheduled = false
   #ended = false
   #sentColumns = false
+  /** Bytes in #pending. */
+  #size = 0
+  /** All changes so far have been told: a bookmark may say so. */
+  #live = false
 
   constructor(
     context: Context,
@@ -98,42 +116,98 @@ class Watch {
     initial: 'none' | 'plain' | 'marked',
     bookmarks: boolean,
     timeoutSeconds: number,
+    staleVersion: number | null,
   ): void {
     const { store, closing, bookmarkIntervalMs } = this.#context
     this.#response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' })
     this.#response.flushHeaders()
     // A version from the future is one of an earlier life of this server.
     if (initial === 'none' && from !== undefined && (from < store.history.compacted || from > store.version)) {
-      this.#send('ERROR', Buffer.from(JSON.stringify(expiredVersion(from, store.history.compacted).body)))
-      this.#end()
+      this.#expire(from)
       return
     }
-    if (initial === 'none') {
-      for (const change of store.history.since(from ?? store.version)) this.#onChange(change)
-    } else {
-      for (const [, stored] of store.collection(this.#resource.collection).entries(this.#prefix)) {
-        if (this.#predicate === null || this.#predicate(stored.object)) this.#send('ADDED', this.#encode(stored))
-      }
-      if (initial === 'marked') this.#bookmark({ 'k8s.io/initial-events-end': 'true' })
-    }
-    this.#ends.push(store.subscribe(this.#resource.collection, (change) => this.#onChange(change)))
     const stop = (): void => this.#end()
     const timer = setTimeout(
       () => {
-        if (bookmarks) this.#bookmark()
+        if (bookmarks && this.#live) this.#bookmark()
         this.#end()
       },
       Math.min(timeoutSeconds * 1000, 0x7fffffff),
     )
     this.#ends.push(() => clearTimeout(timer))
     if (bookmarks) {
-      const ticker = setInterval(() => this.#bookmark(), bookmarkIntervalMs)
+      const ticker = setInterval(() => this.#live && this.#bookmark(), bookmarkIntervalMs)
       this.#ends.push(() => clearInterval(ticker))
     }
     closing.addEventListener('abort', stop)
     this.#ends.push(() => closing.removeEventListener('abort', stop))
     this.#response.on('close', stop)
     if (closing.aborted) stop()
+    else
+      void this.#begin(
+        initial === 'none' ? (from ?? store.version) : null,
+        initial === 'marked',
+        staleVersion ?? store.version,
+      )
+  }
+
+  /**
+   * All that is there at `start` (`from` null), then the changes after it as far as the ring tells, then live. In slices, and no faster
+   * than the reader reads. Never rejects.
+   */
+  async #begin(from: number | null, marked: boolean, start: number): Promise<void> {
+    const { store, log } = this.#context
+    const pace = new Pace()
+    try {
+      let version = from ?? start
+      if (from === null) {
+        const collection = await store.collectionAt(this.#resource.collection, start)
+        for (const [, stored] of collection.entries(this.#prefix)) {
+          if (this.#predicate === null || this.#predicate(stored.object)) this.#send('ADDED', this.#encode(stored))
+          if (!(await this.#keepPace(pace))) return
+        }
+      }
+      while (version < store.version) {
+        if (version < store.history.compacted) {
+          this.#expire(version)
+          return
+        }
+        for (const change of store.history.since(version)) {
+          this.#onChange(change)
+          version = change.version
+          // The ring turns while others write: go on from where it is then.
+          if (pace.due() || this.#size >= SLICE) break
+        }
+        if (!(await this.#keepPace(pace))) return
+      }
+      if (marked) this.#bookmark({ 'k8s.io/initial-events-end': 'true' })
+      this.#ends.push(store.subscribe(this.#resource.collection, (change) => this.#onChange(change)))
+      this.#live = true
+    } catch (error) {
+      log.error({ resource: this.#resource.plural, err: error }, 'watch failed')
+      this.#response.destroy()
+    } finally {
+      pace.done()
+    }
+  }
+
+  /** Send when there is enough, wait for a slow reader, let others work. @returns false when the watch has ended */
+  async #keepPace(pace: Pace): Promise<boolean> {
+    if (this.#size >= SLICE) {
+      this.#flush()
+      if (this.#response.writableNeedDrain) {
+        pace.done()
+        if (!(await drained(this.#response))) return false
+        pace.renew()
+      }
+    }
+    if (pace.due()) await pace.breathe()
+    return !this.#ended
+  }
+
+  #expire(from: number): void {
+    this.#send('ERROR', Buffer.from(JSON.stringify(expiredVersion(from, this.#context.store.history.compacted).body)))
+    this.#end()
   }
 
   #onChange(change: Change): void {
@@ -190,9 +264,10 @@ class Watch {
     this.#send('BOOKMARK', Buffer.from(JSON.stringify(body)))
   }
 
-  #send(type: ChangeType | 'BOOKMARK' | 'ERROR', object: Buffer): void {
+  #send(type: keyof typeof heads, object: Buffer): void {
     if (this.#ended) return
-    this.#pending.push(Buffer.from(`{"type":"${type}","object":`), object, newline)
+    this.#pending.push(heads[type], object, newline)
+    this.#size += object.length
     if (this.#scheduled) return
     this.#scheduled = true
     // Many changes in one turn of the event loop go out in one write.
@@ -204,6 +279,7 @@ class Watch {
     if (this.#pending.length === 0 || this.#response.destroyed || this.#response.writableEnded) return
     const bytes = Buffer.concat(this.#pending)
     this.#pending = []
+    this.#size = 0
     this.#response.write(bytes)
     if (this.#response.writableLength > BACKLOG) {
       this.#context.log.warn({ resource: this.#resource.plural }, 'watch ended: its reader is too slow')

@@ -357,6 +357,8 @@ function checkVersion(
 ): void {
   const { resourceVersion = '', uid = '' } = wanted.metadata
   if (uid !== '' && uid !== old.metadata.uid) {
+    // Only a PUT takes it for a precondition.
+    if (unversioned) throw invalid(resource, name, [fieldError.invalid('metadata.uid', uid, 'field is immutable')])
     throw conflict(
       resource,
       name,

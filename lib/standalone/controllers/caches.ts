@@ -7,11 +7,13 @@ import type { HealthNode } from './node-health.ts'
 import {
   CONTROLLER_REVISIONS,
   DEPLOYMENTS,
+  DISRUPTION_BUDGETS,
   ENDPOINTS,
   REPLICA_SETS,
   STATEFUL_SETS,
   type ControllerRevision,
   type Deployment,
+  type DisruptionBudget,
   type Endpoints,
   type EndpointSlice,
   type Meta,
@@ -41,6 +43,7 @@ export class Caches {
   readonly services: Informer<Service>
   readonly slices: Informer<EndpointSlice>
   readonly endpoints: Informer<Endpoints>
+  readonly budgets: Informer<DisruptionBudget>
 
   constructor(client: KubeClient, log: Logger) {
     const owned = <T extends { readonly metadata: Meta }>(
@@ -77,6 +80,7 @@ export class Caches {
       },
       logger: log,
     })
+    this.budgets = owned<DisruptionBudget>(DISRUPTION_BUDGETS)
     this.endpoints = new Informer<Endpoints>(client, { resource: ENDPOINTS, logger: log })
   }
 
@@ -90,8 +94,32 @@ export class Caches {
   }
 
   #all(): { start(): { synced: Promise<void> }; stop(): Promise<void> }[] {
-    const { nodes, leases, pods, replicaSets, deployments, statefulSets, revisions, services, slices, endpoints } = this
-    return [nodes, leases, pods, replicaSets, deployments, statefulSets, revisions, services, slices, endpoints]
+    const {
+      nodes,
+      leases,
+      pods,
+      replicaSets,
+      deployments,
+      statefulSets,
+      revisions,
+      services,
+      slices,
+      endpoints,
+      budgets,
+    } = this
+    return [
+      nodes,
+      leases,
+      pods,
+      replicaSets,
+      deployments,
+      statefulSets,
+      revisions,
+      services,
+      slices,
+      endpoints,
+      budgets,
+    ]
   }
 }
 

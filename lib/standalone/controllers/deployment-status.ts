@@ -35,7 +35,7 @@ export function deploymentStatus(
     updatedReplicas: fresh?.status?.replicas ?? 0,
     readyReplicas: sum(all, (set) => set.status?.readyReplicas ?? 0),
     availableReplicas: available,
-    unavailableReplicas: Math.max(0, total - available),
+    ...(total > available ? { unavailableReplicas: total - available } : {}),
     ...(before.collisionCount === undefined ? {} : { collisionCount: before.collisionCount }),
   }
   const enough = available >= replicasOf(deployment) - limits(deployment).maxUnavailable

@@ -1,13 +1,15 @@
 // The workload controllers of kube-controller-manager that this project's users and tests need: Deployments, ReplicaSets,
-// StatefulSets, the endpoints of Services, and the life of nodes. Each watches through lib/kube like any program outside would, so they work
-// against a real API server just as well. Namespaces and garbage collection are the API server's own (apiserver/).
+// StatefulSets, the endpoints of Services, the status of PodDisruptionBudgets, and the life of nodes. Each watches through
+// lib/kube like any program outside would, so they work against a real API server just as well. Namespaces and garbage
+// collection are the API server's own (apiserver/).
 //
-// Not here: DaemonSets, Jobs, autoscaling, disruption budgets, service accounts' tokens, volumes.
+// Not here: DaemonSets, Jobs, autoscaling, service accounts' tokens, volumes.
 import type { KubeClient } from '../../kube/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { Caches } from './caches.ts'
 import type { Controller } from './controller.ts'
 import { DeploymentController } from './deployment.ts'
+import { DisruptionController } from './disruption.ts'
 import { EndpointsController } from './endpoints.ts'
 import { defaultNodeTiming, NodeLifecycleController, type NodeTiming } from './node-lifecycle.ts'
 import { ReplicaSetController } from './replicaset.ts'
@@ -28,6 +30,7 @@ export class Controllers {
       new StatefulSetController(options),
       new EndpointsController(options),
       new NodeLifecycleController(options, timing),
+      new DisruptionController(options),
     ]
   }
 

@@ -101,9 +101,10 @@ export class ReplicaSetController extends Controller {
       observedGeneration: metadata.generation ?? 0,
       conditions: failure === null ? conditions : setCondition(status.conditions ?? [], failed(failure), timestamp()),
     }
+    const none = next.conditions.length === 0 && status.conditions === undefined
     if (!deepEqual(next, { conditions: [], ...pick(status, next) })) {
       const { namespace, name, uid } = metadata
-      const body = { metadata: { uid }, status: next }
+      const body = { metadata: { uid }, status: none ? { ...next, conditions: undefined } : next }
       await unlessGone(this.client.patchStatus('merge', REPLICA_SETS, { namespace, name }, body))
     }
     const later = waits.filter((wait) => wait !== null && wait > 0)

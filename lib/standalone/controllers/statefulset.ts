@@ -107,6 +107,7 @@ function newPod(
   const pod = podFromTemplate(template, {
     namespace: metadata.namespace,
     name,
+    generateName: `${metadata.name}-`,
     ownerReferences: [controllerReference(STATEFUL_SETS, metadata)],
     labels: {
       'statefulset.kubernetes.io/pod-name': name,

@@ -22,6 +22,14 @@ export const ENDPOINTS: ResourceType = {
   namespaced: true,
 }
 
+export const DISRUPTION_BUDGETS: ResourceType = {
+  group: 'policy',
+  version: 'v1',
+  plural: 'poddisruptionbudgets',
+  kind: 'PodDisruptionBudget',
+  namespaced: true,
+}
+
 /** metadata of an object that came from the API. */
 export type Meta = ObjectMeta & { readonly name: string; readonly namespace: string; readonly uid: string }
 
@@ -207,4 +215,19 @@ export interface EndpointSlice {
 export interface Endpoints {
   readonly metadata: ObjectMeta
   readonly subsets?: readonly unknown[]
+}
+
+export interface DisruptionBudget {
+  readonly metadata: Meta
+  readonly spec: {
+    readonly minAvailable?: number | string
+    readonly maxUnavailable?: number | string
+    readonly selector?: LabelSelector
+  }
+  readonly status?: {
+    readonly conditions?: readonly Condition[]
+    /** RFC 3339 time of the eviction, by name of the pod. */
+    readonly disruptedPods?: Readonly<Record<string, string>>
+    readonly [field: string]: unknown
+  }
 }

@@ -142,10 +142,11 @@ export class CniRuntime {
   async remembered(): Promise<{ attachment: Attachment; result: CniResult | null }[]> {
     await mkdir(this.#options.cacheDirectory, { recursive: true })
     const names = (await readdir(this.#options.cacheDirectory)).filter((name) => name.endsWith('.json'))
-    const found = []
+    const found: CachedAttachment[] = []
     for (const name of names) {
-      const text = await readFile(join(this.#options.cacheDirectory, name), 'utf8')
-      found.push(JSON.parse(text) as CachedAttachment)
+      const cached = await readCached(join(this.#options.cacheDirectory, name))
+      // A DEL that goes on meanwhile may have removed it.
+      if (cached !== null) found.push(cached)
     }
     return found
   }
@@ -162,13 +163,8 @@ export class CniRuntime {
     await rename(`${path}.new`, path)
   }
 
-  async #recall(containerId: string, ifname: string): Promise<CachedAttachment | null> {
-    try {
-      return JSON.parse(await readFile(this.#cachePath(containerId, ifname), 'utf8')) as CachedAttachment
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-      throw error
-    }
+  #recall(containerId: string, ifname: string): Promise<CachedAttachment | null> {
+    return readCached(this.#cachePath(containerId, ifname))
   }
 
   async #find(type: string): Promise<string> {
@@ -218,6 +214,16 @@ export class CniRuntime {
       child.stdin.on('error', (error) => (stderr += `stdin: ${error.message}\n`))
       child.stdin.end(input)
     })
+  }
+}
+
+/** null when there is no such file. */
+async function readCached(path: string): Promise<CachedAttachment | null> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as CachedAttachment
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    throw error
   }
 }
 

@@ -27,6 +27,9 @@ import { NodeRegistration } from './node-registration.ts'
 import { creatingStatus, finishedStatus, isFinished, type Pod, runningStatus, timestamp } from './pod-status.ts'
 import { type Sandbox, SandboxManager } from './sandboxes.ts'
 
+/** A real kubelet stops what an emptied API server does not list; this one gives whoever restores the objects five minutes. */
+const REWIND_HOLD_MS = 300_000
+
 export interface KubeletOptions {
   readonly client: KubeClient
   readonly nodeName: string
@@ -70,6 +73,7 @@ export class Kubelet {
     this.#pods = new Informer<Pod>(client, {
       resource: PODS,
       fieldSelector: `spec.nodeName=${nodeName}`,
+      rewindHoldMs: REWIND_HOLD_MS,
       logger: this.#log,
     })
     this.#manager = new SandboxManager(options.runtime, options.echoPort, this.#log)

@@ -40,6 +40,7 @@ const agentOptions = { keepAlive: true, keepAliveMsecs: 15_000, timeout: 60_000,
 
 class PlainAgent extends HttpAgent {
   readonly #namespace: NetworkNamespace
+  #closed = false
 
   constructor(namespace: NetworkNamespace) {
     super(agentOptions)
@@ -47,15 +48,21 @@ class PlainAgent extends HttpAgent {
   }
 
   override createConnection(options: ClientRequestArgs, created?: OnCreated): undefined {
-    open(this.#namespace, options).then(
+    open(this.#namespace, options, () => this.#closed).then(
       (socket) => created?.(null, socket),
       (error: unknown) => created?.(error as Error, undefined as unknown as Duplex),
     )
+  }
+
+  override destroy(): void {
+    this.#closed = true
+    super.destroy()
   }
 }
 
 class TlsAgent extends HttpsAgent {
   readonly #namespace: NetworkNamespace
+  #closed = false
 
   constructor(namespace: NetworkNamespace) {
     super(agentOptions)
@@ -63,14 +70,27 @@ class TlsAgent extends HttpsAgent {
   }
 
   override createConnection(options: ClientRequestArgs, created?: OnCreated): undefined {
-    open(this.#namespace, options).then(
+    open(this.#namespace, options, () => this.#closed).then(
       (socket) => created?.(null, tlsConnect({ ...(options as ConnectionOptions), socket })),
       (error: unknown) => created?.(error as Error, undefined as unknown as Duplex),
     )
   }
+
+  override destroy(): void {
+    this.#closed = true
+    super.destroy()
+  }
 }
 
-async function open(namespace: NetworkNamespace, { host, port }: ClientRequestArgs): Promise<Socket> {
+/** @param isClosed a connection that is made only after the end is none: what waited for it must not be sent any more */
+async function open(
+  namespace: NetworkNamespace,
+  { host, port }: ClientRequestArgs,
+  isClosed: () => boolean,
+): Promise<Socket> {
   const fd = await connectTcp(namespace, host ?? '', Number(port), { timeout: connectLimitMs })
-  return new Socket({ fd })
+  const socket = new Socket({ fd })
+  if (!isClosed()) return socket
+  socket.destroy()
+  throw new Error('the client is closed')
 }

@@ -103,7 +103,8 @@ export class SandboxManager {
       if (result !== null && existsSync(attachment.netns) && wanted(owner)) {
         kept.push(await this.#running(owner, attachment, resultAddresses(result)))
       } else {
-        await this.#discard(attachment)
+        // Its plugin may be down as well; pods that are new need not wait for it.
+        await this.#discard(attachment).catch(() => this.#leftovers.addAfter(attachment, 500))
       }
     }
     return kept

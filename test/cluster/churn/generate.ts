@@ -59,12 +59,16 @@ class Generator {
   readonly #sets = new Map<string, Workload>()
   readonly #subnets = new Map<string, number>()
   readonly #extraAddresses = new Set<string>()
+  readonly #nodes: string[]
+  #lastNode: number
   #nextPod = 0
   #nextForeign = 0
 
   constructor(shape: Shape) {
     this.#shape = shape
     this.#random = new Random(shape.seed)
+    this.#nodes = Array.from({ length: shape.nodes }, (_, index) => `node${index + 1}`)
+    this.#lastNode = shape.nodes
   }
 
   run(): Step[] {
@@ -78,10 +82,6 @@ class Generator {
     }
     this.#steps.push({ do: 'settle' })
     return this.#steps
-  }
-
-  get #nodes(): string[] {
-    return Array.from({ length: this.#shape.nodes }, (_, index) => `node${index + 1}`)
   }
 
   #pods(): number {
@@ -161,7 +161,15 @@ class Generator {
       [() => this.#toggleSet(), 2],
       [() => ({ do: 'kill', program: 'daemon', node: random.pick(this.#nodes) }), 4],
       [() => ({ do: 'kill', program: 'manager' }), 1.5],
-      [() => ({ do: 'restart-kubelet', node: random.pick(this.#nodes), downMs: random.between(0, 800) }), 2],
+      [
+        () => ({
+          do: 'restart-kubelet',
+          node: random.pick(this.#nodes),
+          downMs: random.between(0, 800),
+          kill: random.chance(0.5),
+        }),
+        2,
+      ],
       [() => ({ do: 'fault', fault: this.#fault(), forMs: random.between(200, 4000) }), 7],
       [() => ({ do: 'restart-api', downMs: random.between(0, 1500), compact: random.chance(0.3) }), 0.8],
       [() => ({ do: 'cut-watches' }), 2],
@@ -175,6 +183,18 @@ class Generator {
       [() => this.#nodeAddress(), 2],
       [() => ({ do: 'node-mac', node: random.pick(this.#nodes), number: random.below(256) }), 0.8],
       [() => ({ do: 'damage', node: random.pick(this.#nodes), what: random.pick(damages) }), 8],
+      [() => this.#addNode(), this.#nodes.length > this.#shape.nodes ? 0 : 0.8],
+      [() => this.#removeNode(), this.#nodes.length <= this.#shape.nodes ? 0.1 : 1.2],
+      [() => ({ do: 'reboot-node', node: random.pick(this.#nodes), downMs: random.between(0, 2000) }), 0.5],
+      [
+        () => ({
+          do: 'partition',
+          node: random.pick(this.#nodes),
+          from: random.pick(['all', 'api'] as const),
+          forMs: random.between(200, 5000),
+        }),
+        1.5,
+      ],
       [() => ({ do: 'foreign', node: random.pick(this.#nodes), number: this.#nextForeign++ % 50 }), 0.7],
     ])
     return random.weighted(possible)()
@@ -243,6 +263,18 @@ class Generator {
     const present = !this.#extraAddresses.delete(key)
     if (present) this.#extraAddresses.add(key)
     return { do: 'node-address', node, number, present }
+  }
+
+  #addNode(): Step {
+    const node = `node${++this.#lastNode}`
+    this.#nodes.push(node)
+    return { do: 'add-node', node }
+  }
+
+  #removeNode(): Step {
+    const node = this.#random.pick(this.#nodes)
+    this.#nodes.splice(this.#nodes.indexOf(node), 1)
+    return { do: 'remove-node', node, drain: this.#random.chance(0.3) }
   }
 
   #fault(): Fault {

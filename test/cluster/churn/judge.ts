@@ -128,7 +128,8 @@ export class Judge {
 
 export function sandboxOf(cluster: Cluster, pod: Pod): Sandbox | null {
   const node = cluster.nodes.find(({ name }) => name === pod.spec?.nodeName)
-  return node?.kubelet.sandbox(pod.metadata.namespace ?? '', pod.metadata.name ?? '') ?? null
+  if (node === undefined || !node.hasKubelet) return null
+  return node.kubelet.sandbox(pod.metadata.namespace ?? '', pod.metadata.name ?? '')
 }
 
 function nodeInfoProblems(facts: readonly NodeFacts[], objects: Objects): string[] {
@@ -154,7 +155,7 @@ async function sandboxProblems(node: ClusterNode, view: KernelView, objects: Obj
   const pods = objects.pods.filter((pod) => pod.spec?.nodeName === node.name && isRunning(pod))
   const found: { pod: Pod; sandbox: Sandbox }[] = []
   for (const pod of pods) {
-    const sandbox = node.kubelet.sandbox(pod.metadata.namespace ?? '', pod.metadata.name ?? '')
+    const sandbox = node.hasKubelet ? node.kubelet.sandbox(pod.metadata.namespace ?? '', pod.metadata.name ?? '') : null
     if (sandbox === null || sandbox.owner.uid !== pod.metadata.uid)
       problems.push(`${keyOf(pod)} runs without a sandbox`)
     else found.push({ pod, sandbox })

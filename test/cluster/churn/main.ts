@@ -1,7 +1,7 @@
 // Churn by hand: a long one, one again, or the shortest that still fails.
 //
 //   node --import tsx test/cluster/churn/main.ts [--seed N] [--steps N] [--pods N] [--nodes N] [--settle-every N]
-//        [--settle-seconds N] [--sample N] [--replay FILE] [--save FILE] [--shrink] [--shrink-minutes N]
+//        [--settle-seconds N] [--sample N] [--replay FILE] [--save FILE] [--shrink] [--shrink-minutes N] [--verbose] [--logs]
 //
 // Without options 1,000 steps over some 500 pods on three nodes. It starts itself again in namespaces of its own.
 import { spawnSync } from 'node:child_process'
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     save: { type: 'string' },
     shrink: { type: 'boolean', default: false },
     'shrink-minutes': { type: 'string', default: '30' },
+    verbose: { type: 'boolean', default: false },
     logs: { type: 'boolean', default: false },
   },
 })
@@ -76,6 +77,7 @@ try {
     settleMs: whole('settle-seconds') * 1000,
     sample: whole('sample'),
     onProgress: (text) => console.log(text),
+    verbose: values.verbose,
     onFailure: (cluster) => {
       if (values.logs) showLogs(cluster, 200)
     },

@@ -20,6 +20,9 @@ export class Observer {
   readonly #kept = new Map<string, string>()
   #changes = 0
 
+  /** Told of each pod that has left the API, as it last was. */
+  onPodGone: (pod: Pod) => void = () => undefined
+
   constructor(client: KubeClient) {
     this.#instances = new Informer<IPInstance>(client, { resource: IPINSTANCES })
     this.#pods = new Informer<Pod>(client, { resource: PODS })
@@ -32,6 +35,7 @@ export class Observer {
     this.#pods.onChange(({ type, object, old }) => {
       this.#changes++
       if (old !== null) this.#release(this.#used, podAddresses(old), old.metadata.uid ?? '')
+      if (type === 'deleted') this.onPodGone(object)
       if (type === 'deleted' || object.status?.phase !== 'Running') return
       const addresses = podAddresses(object)
       this.#take(this.#used, addresses, object.metadata.uid ?? '', keyOf(object), 'running pods')

@@ -59,6 +59,8 @@ export class Performer {
   readonly #client: KubeClient
   readonly #endings = new Set<() => void>()
   readonly #tasks = new Set<Promise<void>>()
+  /** Nodes that are cut off, and what ends it. */
+  readonly #cuts = new Map<string, () => void>()
   #stalled = false
   #problem: Error | null = null
 
@@ -70,6 +72,14 @@ export class Performer {
   async perform(step: Step): Promise<void> {
     if (this.#problem !== null) throw this.#problem
     if (await this.#carryOut(step)) this.done.set(step.do, (this.done.get(step.do) ?? 0) + 1)
+  }
+
+  /** A pod has left the API: one that went with its node, whoever collected it, is made again. */
+  podGone(pod: Pod): void {
+    const node = pod.spec?.nodeName ?? ''
+    const key = `${pod.metadata.namespace}/${pod.metadata.name}`
+    if (node === '' || this.#node(node) !== null || !this.wanted.delete(key)) return
+    this.#later(this.#tryUntilMade(key, wishOf(pod)))
   }
 
   /** End all faults, and wait until the programs run again and nothing of an earlier step is under way. */
@@ -139,7 +149,7 @@ export class Performer {
           ? this.#kill(this.#cluster.manager)
           : this.#kill(this.#node(step.node ?? '')?.daemon ?? null)
       case 'restart-kubelet':
-        return this.#restartKubelet(step.node, step.downMs)
+        return this.#restartKubelet(step.node, step.downMs, step.kill)
       case 'fault':
         return this.#fault(step)
       case 'restart-api':
@@ -166,6 +176,20 @@ export class Performer {
         this.foreign.set(step.node, new Set([...known, ...lines]))
         return true
       }
+      case 'add-node':
+        if (this.#cluster.fabric.hosts.has(step.node)) return false
+        await this.#persist(async () => {
+          const node = this.#node(step.node)
+          if (node === null) await this.#cluster.addNode(step.node)
+          else await node.startKubelet()
+        })
+        return true
+      case 'remove-node':
+        return this.#removeNode(step.node, step.drain)
+      case 'reboot-node':
+        return this.#reboot(step.node, step.downMs)
+      case 'partition':
+        return this.#partition(step.node, step.from, step.forMs)
       case 'pause':
         await sleep(step.ms)
         return true
@@ -258,14 +282,13 @@ export class Performer {
   async #replacePod(pod: string, how: Ending, wish: Wish): Promise<boolean> {
     this.wanted.delete(pod)
     await this.#end(pod, how)
-    const { namespace, name } = splitName(pod)
-    const made = this.#tryUntilMade(pod, wish, namespace, name)
-    this.#later(made)
+    this.#later(this.#tryUntilMade(pod, wish))
     return true
   }
 
   /** Until its earlier life has left the API. Another step may make the pod, or end its namespace, before. */
-  async #tryUntilMade(pod: string, wish: Wish, namespace: string, name: string): Promise<void> {
+  async #tryUntilMade(pod: string, wish: Wish): Promise<void> {
+    const { namespace, name } = splitName(pod)
     await eventually(
       async () => {
         if (this.wanted.has(pod) || (await this.#createPod(pod, wish))) return true
@@ -360,13 +383,78 @@ export class Performer {
     return program?.kill('SIGKILL') ?? false
   }
 
-  async #restartKubelet(name: string, downMs: number): Promise<boolean> {
+  async #restartKubelet(name: string, downMs: number, kill: boolean): Promise<boolean> {
     const node = this.#node(name)
     if (node === null) return false
-    await node.stopKubelet()
+    await (kill ? node.killKubelet() : node.stopKubelet())
     await sleep(downMs)
     await this.#persist(() => node.startKubelet())
     return true
+  }
+
+  /** Its pods go with it; those that stand alone are made again. */
+  async #removeNode(name: string, drained: boolean): Promise<boolean> {
+    if (this.#node(name) === null || this.#cluster.nodes.length < 2) return false
+    this.#heal(name)
+    if (drained) {
+      const fieldSelector = `spec.nodeName=${name}`
+      const { items } = await this.#persist(() => this.#client.list<Pod>(PODS, { fieldSelector }))
+      await Promise.all(items.map((pod) => this.#again(pod, 'evict')))
+    }
+    await this.#cluster.removeNode(name)
+    this.foreign.delete(name)
+    await this.collectPods()
+    return true
+  }
+
+  /** End a pod that has lost its node; one that nobody looks after is made again, elsewhere. */
+  async #again(pod: Pod, how: Ending): Promise<void> {
+    const key = `${pod.metadata.namespace}/${pod.metadata.name}`
+    const wanted = this.wanted.delete(key)
+    await this.#end(key, how)
+    if (wanted) this.#later(this.#tryUntilMade(key, wishOf(pod)))
+  }
+
+  /** What kube-controller-manager's pod collector does: pods of nodes that are no more are deleted by force. */
+  async collectPods(): Promise<void> {
+    const { items } = await this.#persist(() => this.#client.list<Pod>(PODS))
+    for (const pod of items) {
+      const name = pod.spec?.nodeName ?? ''
+      if (name === '' || this.#node(name) !== null) continue
+      await this.#again(pod, 'force')
+    }
+  }
+
+  /** What steps did to its interface and kernel is gone afterwards. */
+  async #reboot(name: string, downMs: number): Promise<boolean> {
+    const node = this.#node(name)
+    if (node === null) return false
+    this.#heal(name)
+    await node.powerOff()
+    this.foreign.delete(name)
+    await sleep(downMs)
+    // A second try finds it switched on, without a kubelet.
+    await this.#persist(() => (node.bootId === null ? node.powerOn() : node.startKubelet()))
+    return true
+  }
+
+  async #partition(node: string, from: 'all' | 'api', forMs: number): Promise<boolean> {
+    if (this.#node(node) === null || this.#cuts.has(node)) return false
+    await this.#cluster.partition(node, true, from)
+    const end = (): void => {
+      if (!this.#endings.delete(end)) return
+      clearTimeout(timer)
+      this.#cuts.delete(node)
+      this.#later(this.#cluster.partition(node, false, from))
+    }
+    const timer = setTimeout(end, forMs)
+    this.#endings.add(end)
+    this.#cuts.set(node, end)
+    return true
+  }
+
+  #heal(node: string): void {
+    this.#cuts.get(node)?.()
   }
 
   #fault({ fault, forMs }: Step & { readonly do: 'fault' }): boolean {
@@ -392,6 +480,14 @@ export class Performer {
       `ip addr ${verb} 192.0.2.${host}/32 dev eth0; ip -6 addr ${verb} 2001:db8:5::${host}/128 dev eth0 ${present ? 'nodad' : ''}`,
     )
   }
+}
+
+/** What a pod was made with. */
+function wishOf({ metadata }: Pod): Wish {
+  const subnet = metadata.annotations?.[SPECIFIED_SUBNET]
+  if (subnet !== undefined) return `subnet:${subnet}`
+  const family = metadata.annotations?.[ANNOTATION_IP_FAMILY]
+  return family === 'IPv4Only' || family === 'IPv6Only' ? family : 'any'
 }
 
 const resourceOf = (kind: SetKind): typeof DEPLOYMENTS => (kind === 'Deployment' ? DEPLOYMENTS : STATEFUL_SETS)

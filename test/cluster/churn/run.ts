@@ -19,13 +19,15 @@ export interface RunOptions {
   readonly steps: readonly Step[]
   readonly seed: number
   readonly nodes: number
-  /** Milliseconds after which no more random steps are taken; no limit unless given. */
+  /** Milliseconds after the first settlement in which steps are taken, the last settlement apart; no limit unless given. */
   readonly stepMs?: number
-  /** Milliseconds a settlement may take. */
+  /** Milliseconds a settlement may take, once all programs run again. */
   readonly settleMs: number
   /** Pods whose pairs are probed at each. */
   readonly sample: number
   readonly onProgress: (text: string) => void
+  /** Tell what a settlement waits for, whenever that changes. */
+  readonly verbose?: boolean
   /** Told of a failure while the cluster still stands. */
   readonly onFailure?: (cluster: Cluster, failure: ChurnFailure) => void | Promise<void>
 }
@@ -121,6 +123,7 @@ class Run {
     this.#observer = observer
     this.#started = started
     this.#performer = new Performer(cluster, client)
+    observer.onPodGone = (pod) => this.#performer.podGone(pod)
     this.#judge = new Judge({
       cluster,
       client,
@@ -134,12 +137,14 @@ class Run {
   async go(): Promise<RunReport> {
     const { steps, stepMs = Infinity } = this.#options
     let taken = 0
+    let filled = Infinity
     for (const [index, step] of steps.entries()) {
-      // The last settlement is taken in any case.
-      if (performance.now() - this.#started > stepMs && index < steps.length - 1) continue
+      if (performance.now() - filled > stepMs && index < steps.length - 1) continue
       taken++
-      if (step.do === 'settle') await this.#settle(index)
-      else await this.#performer.perform(step)
+      if (step.do === 'settle') {
+        await this.#settle(index)
+        filled = Math.min(filled, performance.now())
+      } else await this.#performer.perform(step)
       if (this.#observer.violations.length > 0) throw new ChurnFailure(index, this.#observer.violations)
     }
     await this.#end()
@@ -157,16 +162,20 @@ class Run {
 
   /** @throws ChurnFailure when it does not agree in time */
   async #settle(index: number): Promise<void> {
-    const { settleMs, onProgress, steps } = this.#options
+    const { settleMs, onProgress, steps, verbose = false } = this.#options
     const started = performance.now()
     await this.#performer.calm()
     const calm = (performance.now() - started) / 1000
     let last = ''
     for (;;) {
+      await this.#performer.collectPods()
       const problems = await this.#judge.look()
       if (problems.length === 0) break
+      const waited = ((performance.now() - started) / 1000).toFixed(1)
+      if (verbose && !last.endsWith(problems[0] ?? ''))
+        onProgress(`  ${waited} s: ${problems.length}: ${problems[0] ?? ''}`)
       last = `, the last of it: ${problems[0] ?? ''}`
-      if (performance.now() - started > settleMs) throw new ChurnFailure(index, problems)
+      if (performance.now() - started > settleMs + calm * 1000) throw new ChurnFailure(index, problems)
       if (this.#observer.violations.length > 0) throw new ChurnFailure(index, this.#observer.violations)
       await new Promise((resolve) => setTimeout(resolve, 250))
     }

@@ -56,7 +56,7 @@ export type Step =
   /** An update of the Network that changes nothing of its meaning. */
   | { readonly do: 'touch-network' }
   | { readonly do: 'kill'; readonly program: 'manager' | 'daemon'; readonly node?: string }
-  | { readonly do: 'restart-kubelet'; readonly node: string; readonly downMs: number }
+  | { readonly do: 'restart-kubelet'; readonly node: string; readonly downMs: number; readonly kill: boolean }
   | { readonly do: 'fault'; readonly fault: Fault; readonly forMs: number }
   | { readonly do: 'restart-api'; readonly downMs: number; readonly compact: boolean }
   | { readonly do: 'cut-watches' }
@@ -67,6 +67,13 @@ export type Step =
   | { readonly do: 'damage'; readonly node: string; readonly what: Damage }
   /** Somebody else's route, rule, device and nft table beside ours, which must stay. */
   | { readonly do: 'foreign'; readonly node: string; readonly number: number }
+  /** The machine comes new, or goes for good with what runs on it; drained first if asked. */
+  | { readonly do: 'add-node'; readonly node: string }
+  | { readonly do: 'remove-node'; readonly node: string; readonly drain: boolean }
+  /** Everything of it that is not on disk is gone. */
+  | { readonly do: 'reboot-node'; readonly node: string; readonly downMs: number }
+  /** Frames are dropped: of all others, or of the API server alone. */
+  | { readonly do: 'partition'; readonly node: string; readonly from: 'all' | 'api'; readonly forMs: number }
   /** Leave it alone until everything agrees. */
   | { readonly do: 'settle' }
   | { readonly do: 'pause'; readonly ms: number }
@@ -95,6 +102,10 @@ const kinds: ReadonlySet<string> = new Set<Step['do']>([
   'node-mac',
   'damage',
   'foreign',
+  'add-node',
+  'remove-node',
+  'reboot-node',
+  'partition',
   'settle',
   'pause',
 ])

@@ -117,6 +117,31 @@ test('what later plugins add is tolerated', async () => {
   assert.is(await findings(), '')
 })
 
+test('a static pod is known to its runtime by another UID than to the API', async () => {
+  const spaces = await node.namespace('static')
+  const own = { ...pod, name: 'static', addresses: ['10.20.0.77/24'] }
+  node.networking.assign(own)
+  node.networking.staticUids.add('of-the-file')
+  const asked = { ...own, uid: 'of-the-file' }
+  const added = await node.call({ command: 'ADD', pod: asked, netns: spaces, containerId: 'c2' })
+  assert.is(added.status, 0, added.stdout)
+  const check = (asking: typeof pod): Promise<{ status: number | null; stdout: string }> =>
+    node.call({
+      command: 'CHECK',
+      pod: asking,
+      netns: spaces,
+      containerId: 'c2',
+      config: { prevResult: document(added) },
+    })
+  const same = await check(asked)
+  assert.is(same.status, 0, same.stdout)
+  assert.match(
+    (await check({ ...own, uid: 'other' })).stdout,
+    /pod UID is other, but the interface was made for of-the-file/,
+  )
+  assert.is((await node.call({ command: 'DEL', pod: asked, netns: spaces, containerId: 'c2' })).status, 0)
+})
+
 test('a result with an address that is not ours, a pod of another UID, the network view: all named', async () => {
   const ips = [{ address: '10.20.0.8/24', interface: 1 }]
   const check = (more: object, asked = pod): Promise<Record<string, unknown>> =>

@@ -53,9 +53,9 @@ test('another value of another’s field is a conflict, the same value is shared
   await apply('one', { a: '1', b: '1' })
   const conflict = await apply('two', { a: '2', b: '1' })
   assert.is(conflict.code, 409)
-  assert.is(conflict.message, 'Apply failed with 1 conflict: conflict with "one" using v1: .data.a')
+  assert.is(conflict.message, 'Apply failed with 1 conflict: conflict with "one": .data.a')
   assert.equal((conflict.body['details'] as { causes: unknown }).causes, [
-    { reason: 'FieldManagerConflict', message: 'conflict with "one" using v1', field: '.data.a' },
+    { reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.data.a' },
   ])
   assert.is((await apply('two', { a: '2', b: '1' }, '&force=true')).code, 200)
   assert.equal(await data(), { a: '2', b: '1' })

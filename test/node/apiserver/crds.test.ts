@@ -183,12 +183,12 @@ test('wrong definitions are refused', async () => {
   assert.equal(await wrong({ versions: [] }), [422, 'spec.versions'])
   assert.equal(await wrong({ versions: [{ name: 'v1', served: true, storage: true }] }), [
     422,
-    'spec.versions[0].schema.openAPIV3Schema',
+    'spec.validation.openAPIV3Schema',
   ])
   const untyped = { openAPIV3Schema: { type: 'object', properties: { a: {} } } }
   assert.equal(await wrong({ versions: [{ name: 'v1', served: true, storage: true, schema: untyped }] }), [
     422,
-    'spec.versions[0].schema.openAPIV3Schema.properties[a].type',
+    'spec.validation.openAPIV3Schema.properties[a].type',
   ])
   assert.equal(await wrong({ names: { plural: 'others', kind: 'Thing' } }), [422, 'spec.names.kind'])
 })

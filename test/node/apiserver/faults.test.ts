@@ -168,13 +168,86 @@ test('an informer is right in the end, whatever is done to it, a restart of the 
   await informer.stop()
 })
 
+test('a stale replica: get, list and the beginning of a watch, where the asked version allows it', async () => {
+  const { faults } = rig.server
+  await create('fresh')
+  await client.patch('merge', CONFIG_MAPS, { namespace, name: 'fresh' }, { data: { a: 'new' } })
+  const now = rig.server.version
+  faults.add({ effect: 'stale', behind: 1 })
+  const dataOf = async (path: string): Promise<unknown> => (await rig.ok('GET', path))['data']
+  assert.is(await dataOf(`${maps}/fresh?resourceVersion=0`), undefined)
+  assert.is(await dataOf(`${maps}/fresh?resourceVersion=${now - 1}`), undefined, 'not older than that is allowed')
+  assert.equal(await dataOf(`${maps}/fresh?resourceVersion=${now}`), { a: 'new' })
+  assert.equal(await dataOf(`${maps}/fresh`), { a: 'new' })
+  const watch = await rig.watch(`${maps}?watch=true&resourceVersion=0&fieldSelector=metadata.name%3Dfresh`)
+  const [first, second] = [await watch.next(), await watch.next()]
+  assert.equal([first.type, first.object['data'], second.type, second.object['data']], ['ADDED', undefined, 'MODIFIED', { a: 'new' }]) // prettier-ignore
+  watch.close()
+  const current = await rig.watch(`${maps}?watch=true&fieldSelector=metadata.name%3Dfresh`)
+  assert.equal((await current.next()).object['data'], { a: 'new' })
+  current.close()
+})
+
+test('an answer that trickles arrives whole; a reset connection is told as one', async () => {
+  const { faults } = rig.server
+  await client.create(CONFIG_MAPS, { metadata: { name: 'big', namespace }, data: { text: 'x'.repeat(3000) } })
+  faults.add({ verb: 'get', name: 'big', effect: 'slow', rate: 4, times: 1 })
+  const began = performance.now()
+  const big = await client.get<{ data?: { text?: string } }>(CONFIG_MAPS, { namespace, name: 'big' })
+  assert.is(big.data?.text?.length, 3000)
+  assert.ok(performance.now() - began >= 500, `${performance.now() - began} ms`)
+  faults.add({ verb: 'get', effect: 'reset', times: 1 })
+  const error = await fails(client.get(CONFIG_MAPS, { namespace, name: 'big' }, { retries: 0 }))
+  assert.is((error as RequestError).code, 'ECONNRESET')
+})
+
+test('the same seed and the same requests meet the same faults', async () => {
+  const drawn = async (faultSeed: number): Promise<string> => {
+    const own = await startRig({ faultSeed })
+    own.server.faults.add({ verb: 'get', status: 500, probability: 0.5 })
+    let codes = ''
+    for (let index = 0; index < 40; index++) codes += (await own.call('GET', '/api/v1/namespaces/default')).code
+    await own.close()
+    return codes
+  }
+  assert.is(await drawn(5), await drawn(5))
+  assert.is.not(await drawn(5), await drawn(6))
+})
+
+test('a restart with an older state, and with none: versions go back, what was is there again', async () => {
+  const own = await startRig()
+  try {
+    const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec: { ports: [{ port: 80 }], clusterIP: '10.96.7.7' } } // prettier-ignore
+    await own.ok('POST', maps, configMap('old', { a: '1' }))
+    const { version } = own.server
+    await own.ok('DELETE', `${maps}/old`)
+    await own.ok('POST', maps, configMap('new'))
+    await own.ok('POST', '/api/v1/namespaces/default/services', service)
+    await own.server.restart({ state: version })
+    assert.is(own.server.version, version)
+    assert.equal((await own.ok('GET', `${maps}/old`))['data'], { a: '1' })
+    assert.is((await own.call('GET', `${maps}/new`)).code, 404)
+    await own.ok('POST', '/api/v1/namespaces/default/services', service)
+    await own.server.restart({ state: 'lost' })
+    assert.ok(own.server.version < version)
+    assert.is((await own.call('GET', `${maps}/old`)).code, 404)
+    assert.is((await own.call('GET', '/api/v1/namespaces/default/services/kubernetes')).code, 200)
+    const watch = await own.watch(`${maps}?watch=true&resourceVersion=${version}`)
+    assert.is((await watch.next()).type, 'ERROR')
+    const error = await own.server.restart({ state: 10_000_000 }).then(() => null, (reason: Error) => reason) // prettier-ignore
+    assert.match(error?.message ?? '', /version/)
+  } finally {
+    await own.close()
+  }
+})
+
 test('a fault that says nothing sensible is refused with field, value and expectation', () => {
   for (const [text, message] of [
     ['verb=read,status=500', "fault: verb 'read': expected get, list, watch, create"],
     ['status=200', "fault: status '200': expected a number from 400 to 599"],
     ['probability=2,status=500', "fault: probability '2': expected a number from 0 to 1"],
     ['verb=list', 'fault: it does nothing: expected status, latencyMs or effect'],
-    ['effect=explode', "fault: effect 'explode': expected one of drop, lose, cut"],
+    ['effect=explode', "fault: effect 'explode': expected one of drop, reset, lose"],
     ['colour=red', 'fault: colour: expected one of verb, resource'],
     ['nonsense', "fault 'nonsense': 'nonsense': expected FIELD=VALUE"],
   ] as const) {

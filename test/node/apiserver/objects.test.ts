@@ -94,7 +94,10 @@ test('unknown fields: dropped with a warning, silently, or refused', async () =>
   assert.is((await rig.call('POST', `${maps}?dryRun=All&fieldValidation=Ignore`, body)).headers['warning'], undefined)
   const strict = await rig.call('POST', `${maps}?dryRun=All&fieldValidation=Strict`, body)
   assert.is(strict.code, 400)
-  assert.is(strict.message, 'strict decoding error: unknown field "extra"')
+  assert.is(
+    strict.message,
+    'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "extra"',
+  )
 })
 
 test('generateName makes distinct names', async () => {

@@ -37,6 +37,7 @@ test.before(async () => {
     log: silentLogger(),
     onInput: (delta) => deltas.push(delta),
     onVtep: nothing,
+    onNodeInfosRewound: () => undefined,
     onRemotePod: nothing,
     onLocalChange: nothing,
   })

@@ -9,7 +9,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { KubeClient, RequestError } from '../../../lib/kube/index.ts'
 import { inCluster, inClusterConnection } from '../../../lib/kube/incluster.ts'
-import { createAuthority, issue } from '../../../lib/standalone/apiserver/tls/certificates.ts'
+import { createAuthority, issue } from '../../../lib/tls/index.ts'
 import { FaultServer, json, status, type Seen } from '../../support/fault-server.ts'
 
 const pods = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true }

@@ -135,6 +135,53 @@ test('the same version with another content, as after a restore, is a change; an
   )
 })
 
+test('what a server that went back in time lacks is kept for a time, unless it tells of it', async () => {
+  const [first, second, third] = [new WatchScript(), new WatchScript(), new WatchScript()]
+  const before = list([thing('a', '50'), thing('b', '60'), thing('c', '70')], '100')
+  let rewinds = 0
+  await withInformer(
+    (server) =>
+      server
+        .on(
+          `LIST ${path}`,
+          before,
+          list([thing('a', '50')], '7'),
+          list([thing('a', '50'), thing('b', '8', 'again')], '9'),
+        )
+        .on(`WATCH ${path}`, first.answer, second.answer, third.answer),
+    async ({ informer, events }) => {
+      await first.event('ERROR', gone)
+      // Re-created with a version that is lower than the one it had.
+      await second.event('ADDED', thing('b', '8', 'again'))
+      await eventually(() => assert.equal(events.slice(3), ['deleted n/b@60', 'added n/b@8']), patience)
+      assert.is(informer.health().held, 1)
+      // A list for another reason does not end the wait.
+      await second.event('ERROR', gone)
+      await third.opened()
+      assert.ok(informer.store.has('n/c'))
+      assert.is(rewinds, 1)
+    },
+    { rewindHoldMs: 600_000, onRewind: () => rewinds++ },
+  )
+})
+
+test('what it lacks is gone when the time is over', async () => {
+  const [first, second] = [new WatchScript(), new WatchScript()]
+  await withInformer(
+    (server) =>
+      server
+        .on(`LIST ${path}`, list([thing('a', '50'), thing('b', '60')], '100'), list([thing('a', '50')], '7'))
+        .on(`WATCH ${path}`, first.answer, second.answer),
+    async ({ informer, events }) => {
+      await first.event('ERROR', gone)
+      await eventually(() => assert.is(events.at(-1), 'deleted n/b@60'), patience)
+      assert.equal([...informer.store.keys()], ['n/a'])
+      assert.is(informer.health().held, 0)
+    },
+    { rewindHoldMs: 50 },
+  )
+})
+
 test('repeated, late and reordered events do not bring the past back', async () => {
   const [first, second] = [new WatchScript(), new WatchScript()]
   await withInformer(

@@ -1,5 +1,14 @@
 // The chain of plugins, with plugins that write down how they were called.
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -115,6 +124,17 @@ test('an attachment whose DEL failed stays remembered', async () => {
   const [left] = await runtime.remembered()
   assert.equal(left?.attachment, attachment)
   assert.equal(left?.result, { by: ['first', 'second'] })
+})
+
+test('an attachment that goes while all are looked at is not remembered', async () => {
+  await runtime.add(attachment)
+  // A name that is listed and cannot be read any more.
+  symlinkSync(join(directory, 'gone'), join(directory, 'cache', 'gone-eth0.json'))
+  const remembered = await runtime.remembered()
+  assert.equal(
+    remembered.map((one) => one.attachment),
+    [attachment],
+  )
 })
 
 test('CHECK, STATUS and GC reach the plugins from the versions that have them', async () => {

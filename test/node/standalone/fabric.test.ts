@@ -56,6 +56,15 @@ test('an unplugged node is alone until it is plugged in again', async () => {
   assert.ok(await eventually(() => reaches(one, 'fd56::c'), 20_000))
 })
 
+test("a node can be removed after somebody made a namespace of his own with 'ip netns'", async () => {
+  const four = await fabric.addNode('node4')
+  const { code, stderr } = await execInNamespace(one.path, ['ip', 'netns', 'add', 'mine'])
+  assert.is(code, 0, stderr)
+  await fabric.removeNode('node4')
+  assert.not(existsSync(four.path))
+  assert.is((await execInNamespace(one.path, ['ip', 'netns', 'delete', 'mine'])).code, 0)
+})
+
 test('a removed node leaves no namespace and no port', async () => {
   const three = await fabric.addNode('node3')
   assert.ok(existsSync(three.path))

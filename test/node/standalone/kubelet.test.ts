@@ -166,6 +166,18 @@ test('a pod in the host network has the addresses of its node and no sandbox', a
   await gone('host')
 })
 
+test('a report of the node that fails is an error once, and does not spoil the next', async () => {
+  const { kubelet } = cluster.node('node1')
+  const fault = cluster.apiServer.faults.add({ verb: 'get', resource: 'nodes', name: 'node1', status: 403 })
+  const refusal = await kubelet.refreshNode().then(
+    () => 'none',
+    (error: Error) => error.message,
+  )
+  assert.match(refusal, /403|forbidden/i)
+  fault.remove()
+  await kubelet.refreshNode()
+})
+
 test('a pod that selects a label waits for a node that has it', async () => {
   await createPod('picky', { nodeSelector: { disk: 'ssd' } })
   await eventually(async () => (await getPod('picky')).status.conditions?.some(({ type }) => type === 'PodScheduled'))
@@ -194,6 +206,22 @@ test('a restarted kubelet takes over what runs and removes what was deleted mean
   )
   assert.equal(cluster.sandbox('kept').attachment, sandbox)
   assert.ok(await greetingFrom('node2', kept.status.podIP ?? ''), 'its responder answers again')
+})
+
+test('a restarted kubelet begins although a leftover cannot be removed yet', async () => {
+  const node = cluster.node('node2')
+  await createPod('stuck', { nodeName: 'node2' })
+  await running('stuck')
+  const { netns } = cluster.sandbox('stuck').attachment
+  await node.stopKubelet()
+  await client.delete(PODS, { namespace, name: 'stuck' }, { gracePeriodSeconds: 0 })
+  plugin.refuse('DEL', true)
+  await node.startKubelet()
+  await createPod('next', { nodeName: 'node2' })
+  await running('next')
+  assert.ok(existsSync(netns))
+  plugin.refuse('DEL', false)
+  await eventually(() => !existsSync(netns), 60_000)
 })
 
 test('a kubelet stops in the middle of an ADD, and its successor clears up', async () => {

@@ -1,7 +1,7 @@
 // The small decisions: configuration, network choice, labels, subnets, duplicates, selectors, MACs, waiting.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Network, Subnet } from '../../../lib/api/index.ts'
+import type { Network, Subnet, Wishes } from '../../../lib/api/index.ts'
 import { formatAddress } from '../../../lib/ip/index.ts'
 import { handledConfiguration, ownConfiguration, type Surroundings } from '../../../lib/manager/decide/configuration.ts'
 import { keeperOf, type Contender } from '../../../lib/manager/decide/duplicates.ts'
@@ -11,7 +11,6 @@ import { nodeListOf } from '../../../lib/manager/decide/statuses.ts'
 import { readSubnet } from '../../../lib/manager/decide/subnet-config.ts'
 import { drawMac } from '../../../lib/manager/macs.ts'
 import { Waiters } from '../../../lib/manager/waiters.ts'
-import type { Wishes } from '../../../lib/manager/views/wishes.ts'
 import { Allocator } from '../../../lib/ipam/index.ts'
 
 const N = 'networking.alibaba.com/'

@@ -15,8 +15,14 @@ export interface NamespaceOptions {
   readonly caCert: string | null
 }
 
-/** Create the initial namespaces and look after all of them. Returns what stops it. */
-export function runNamespaces(context: Context, { caCert }: NamespaceOptions): () => void {
+export interface Namespaces {
+  /** Create those that every cluster has, where they are missing. */
+  createInitial(): void
+  stop(): void
+}
+
+/** Look after all namespaces. */
+export function runNamespaces(context: Context, { caCert }: NamespaceOptions): Namespaces {
   const { store, registry, log } = context
   const namespaces = required(registry.find('v1', 'namespaces'))
   const terminating = new Set<string>()
@@ -89,11 +95,11 @@ export function runNamespaces(context: Context, { caCert }: NamespaceOptions): (
   const stop = store.subscribe('', ({ collection, type, current }) => {
     const { name = '', namespace = '', deletionTimestamp } = current.object.metadata
     if (collection === namespaces.collection) {
-      if (type === 'ADDED') setImmediate(() => tryPopulate(name))
-      else if (type === 'MODIFIED' && deletionTimestamp !== undefined) {
+      // One that was ending when the server last ran is ADDED like that.
+      if (type !== 'DELETED' && deletionTimestamp !== undefined) {
         terminating.add(name)
         schedule(name)
-      }
+      } else if (type === 'ADDED') setImmediate(() => tryPopulate(name))
     } else if (terminating.has(namespace)) schedule(namespace)
     else if (type === 'DELETED' && isSeeded(collection, name)) setImmediate(() => tryPopulate(namespace))
   })
@@ -107,13 +113,20 @@ export function runNamespaces(context: Context, { caCert }: NamespaceOptions): (
     }
   }
 
-  for (const name of initial) {
-    create(context, namespaces, '', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, silent)
-    populate(name)
+  const createInitial = (): void => {
+    for (const name of initial) {
+      if (store.get(namespaces.collection, name) === undefined) {
+        create(context, namespaces, '', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, silent)
+      }
+      populate(name)
+    }
   }
-  return () => {
-    stop()
-    if (scheduled !== null) clearImmediate(scheduled)
+  return {
+    createInitial,
+    stop: () => {
+      stop()
+      if (scheduled !== null) clearImmediate(scheduled)
+    },
   }
 }
 

@@ -55,6 +55,7 @@ export function serveDefinitions(context: Context): Resource {
     kind: 'CustomResourceDefinition',
     in: 'apiextensions.k8s.io/v1',
     short: ['crd', 'crds'],
+    categories: ['api-extensions'],
     cluster: true,
     status: true,
     generation: true,
@@ -101,7 +102,7 @@ export function serveDefinitions(context: Context): Resource {
 }
 
 /**
- * Create the definitions in the `.yaml`, `.yml` and `.json` files of a folder, in the order of their names.
+ * Create the definitions that are missing, of those in the `.yaml`, `.yml` and `.json` files of a folder, in the order of their names.
  *
  * @throws Error naming file and document when one is wrong or is no CustomResourceDefinition
  */
@@ -115,6 +116,8 @@ export async function loadDefinitions(context: Context, resource: Resource, dire
         const value = JSON.parse(JSON.stringify(document.toJS() ?? null)) as Json
         if (value === null) continue
         const { object: definition } = decode(resource, value, 'Ignore')
+        // Of an earlier life; whoever wants another version applies it.
+        if (context.store.get(resource.collection, definition.metadata.name ?? '') !== undefined) continue
         create(context, resource, '', definition, { dryRun: false, manager: 'crd-directory' })
       } catch (error) {
         throw new Error(`${path}, document ${index + 1}: ${error instanceof Error ? error.message : String(error)}`, {

@@ -1,10 +1,13 @@
 // CustomResourceDefinitions: their own defaults, checks and status, and the resources they define.
-import { fieldError } from '../errors.ts'
+import { fieldError, goText } from '../errors.ts'
 import type { FieldError } from '../errors.ts'
 import { isObject, list, object, text, timestamp } from '../json.ts'
-import type { Resource } from '../registry.ts'
+import { nameProblem } from '../meta.ts'
+import type { Resource, ScalePaths } from '../registry.ts'
 import { builtinSchema } from '../schema/builtin.ts'
+import { propertyOf } from '../schema/prune.ts'
 import type { Schema } from '../schema/types.ts'
+import { validate } from '../schema/validate.ts'
 import { pathReader } from '../selectors.ts'
 import { fill } from '../strategies/pods.ts'
 import type { Json, JsonObject, KubeObject } from '../types.ts'
@@ -56,48 +59,113 @@ export function validateDefinition(definition: KubeObject): FieldError[] {
   const scope = need('spec.scope')
   if (scope !== '' && scope !== 'Cluster' && scope !== 'Namespaced')
     errors.push(fieldError.notSupported('spec.scope', scope, ['Cluster', 'Namespaced']))
-  if (group !== '' && plural !== '' && definition.metadata.name !== `${plural}.${group}`) {
+  if (definition.metadata.name !== `${plural}.${group}`) {
     errors.push(
       fieldError.invalid('metadata.name', definition.metadata.name ?? '', 'must be spec.names.plural+"."+spec.group'),
     )
   }
+  if (group !== '' && !group.includes('.'))
+    errors.push(fieldError.invalid('spec.group', group, 'should be a domain with at least one dot'))
+  checkNames(object(spec, 'names'), errors)
   const versions = versionsOf(definition)
   if (versions.length === 0) errors.push(fieldError.required('spec.versions'))
   const storing = versions.filter((version) => version['storage'] === true)
   if (storing.length !== 1 && versions.length > 0) {
-    errors.push(
-      fieldError.invalid(
-        'spec.versions',
-        versions.map((version) => text(version, 'name')),
-        'must have exactly one version marked as storage version',
-      ),
-    )
+    const shown = versions.map((version) => text(version, 'name'))
+    errors.push(fieldError.invalid('spec.versions', shown, 'must have exactly one version marked as storage version'))
+    const none = 'must have at least one stored version'
+    if (storing.length === 0) errors.push(fieldError.invalid('status.storedVersions', goText('[]string', []), none))
   }
   if (text(spec, 'conversion', 'strategy') === 'Webhook') {
     errors.push(fieldError.notSupported('spec.conversion.strategy', 'Webhook', ['None']))
   }
   for (const [index, version] of versions.entries()) {
-    const path = `spec.versions[${index}]`
-    const schema = object(version, 'schema')['openAPIV3Schema']
-    if (!isObject(schema)) errors.push(fieldError.required(`${path}.schema.openAPIV3Schema`, 'schemas are required'))
-    else {
-      if (schema['type'] !== 'object')
-        errors.push(fieldError.invalid(`${path}.schema.openAPIV3Schema.type`, schema['type'] ?? '', 'must be object'))
-      checkSchema(schema, `${path}.schema.openAPIV3Schema`, errors)
-    }
-    for (const [column, entry] of list(version, 'additionalPrinterColumns').entries()) {
-      if (parseJsonPath(text(entry, 'jsonPath')) === null) {
-        errors.push(
-          fieldError.invalid(
-            `${path}.additionalPrinterColumns[${column}].jsonPath`,
-            text(entry, 'jsonPath'),
-            'is not a JSONPath this server reads',
-          ),
-        )
-      }
-    }
+    const name = text(version, 'name')
+    const problem = nameProblem(name, 'label1035')
+    if (problem !== null) errors.push(fieldError.invalid(`spec.versions[${index}].name`, name, problem))
+    // What all versions share is one thing to the real server, and has its old place in errors.
+    const path = versions.length === 1 ? 'spec' : `spec.versions[${index}]`
+    checkVersion(version, path, versions.length === 1 ? 'spec.validation' : `${path}.schema`, errors)
   }
   return errors
+}
+
+function checkNames(names: JsonObject, errors: FieldError[]): void {
+  for (const member of ['plural', 'singular'] as const) {
+    const name = text(names, member)
+    const problem = name === '' ? null : nameProblem(name, 'label1035')
+    if (problem !== null) errors.push(fieldError.invalid(`spec.names.${member}`, name, problem))
+  }
+  for (const [index, name] of list(names, 'shortNames').map(String).entries()) {
+    const problem = nameProblem(name, 'label1035')
+    if (problem !== null) errors.push(fieldError.invalid(`spec.names.shortNames[${index}]`, name, problem))
+  }
+  for (const member of ['kind', 'listKind'] as const) {
+    const name = text(names, member)
+    const problem = name === '' ? null : nameProblem(name.toLowerCase(), 'label1035')
+    if (problem === null) continue
+    const why = `may have mixed case, but should otherwise match: ${problem}`
+    errors.push(fieldError.invalid(`spec.names.${member}`, name, why))
+  }
+}
+
+const columnTypes = ['boolean', 'date', 'integer', 'number', 'string']
+const simplePath = 'must be a simple json path starting with .'
+
+function checkVersion(version: JsonObject, path: string, schemaPath: string, errors: FieldError[]): void {
+  const schema = object(version, 'schema')['openAPIV3Schema']
+  const here = `${schemaPath}.openAPIV3Schema`
+  if (!isObject(schema)) errors.push(fieldError.required(here, 'schemas are required'))
+  else {
+    if (schema['type'] !== 'object') {
+      const type = schema['type'] ?? ''
+      if (isObject(object(version, 'subresources')['status'])) {
+        const only =
+          'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        errors.push(fieldError.invalid(`${here}.type`, type, only))
+      }
+      errors.push(fieldError.invalid(`${here}.type`, type, 'must be object at the root'))
+    }
+    checkSchema(schema, here, errors)
+    for (const [index, field] of list(version, 'selectableFields').entries()) {
+      const jsonPath = text(field, 'jsonPath')
+      if (refersTo(schema, jsonPath)) continue
+      const why = 'is an invalid path: does not refer to a valid field'
+      errors.push(fieldError.invalid(`${path}.selectableFields[${index}].jsonPath`, jsonPath, why))
+    }
+  }
+  for (const [index, entry] of list(version, 'additionalPrinterColumns').entries()) {
+    const column = `${path}.additionalPrinterColumns[${index}]`
+    const type = text(entry, 'type')
+    if (!columnTypes.includes(type))
+      errors.push(fieldError.invalid(`${column}.type`, type, `must be one of ${columnTypes.join(',')}`))
+    const jsonPath = text(entry, 'jsonPath')
+    if (!jsonPath.startsWith('.')) errors.push(fieldError.invalid(`${column}.JSONPath`, jsonPath, simplePath))
+    else if (parseJsonPath(jsonPath) === null)
+      errors.push(fieldError.invalid(`${column}.JSONPath`, jsonPath, 'is not a JSONPath this server reads'))
+  }
+  const scale = object(version, 'subresources')['scale']
+  for (const [member, root] of isObject(scale) ? scalePaths : []) {
+    const jsonPath = text(scale, member)
+    const where = `${path}.subresources.scale.${member}`
+    if (jsonPath === '' && member !== 'labelSelectorPath') errors.push(fieldError.required(where))
+    else if (jsonPath !== '' && !jsonPath.startsWith('.')) errors.push(fieldError.invalid(where, jsonPath, simplePath))
+    else if (jsonPath !== '' && !root.some((one) => jsonPath.startsWith(one)))
+      errors.push(fieldError.invalid(where, jsonPath, `should be a json path under ${root.map((one) => one.slice(0, -1)).join(' or ')}`)) // prettier-ignore
+  }
+}
+
+const scalePaths = [
+  ['specReplicasPath', ['.spec.']],
+  ['statusReplicasPath', ['.status.']],
+  ['labelSelectorPath', ['.spec.', '.status.']],
+] as const
+
+/** Whether a path such as `.spec.color` is one of a schema's fields. */
+function refersTo(schema: Schema, path: string): boolean {
+  let at: Schema | undefined = schema
+  for (const member of path.split('.').slice(1)) at = at === undefined ? undefined : propertyOf(at, member)
+  return path.startsWith('.') && at !== undefined
 }
 
 /** The rules of structural schemas that matter here: every part has a type, patterns compile, map lists have keys. */
@@ -122,6 +190,18 @@ function checkSchema(schema: JsonObject, path: string, errors: FieldError[]): vo
       )
     }
   }
+  if (schema['uniqueItems'] === true) {
+    const why = 'uniqueItems cannot be set to true since the runtime complexity becomes quadratic'
+    errors.push(fieldError.forbidden(`${path}.uniqueItems`, why))
+  }
+  const fallback = schema['default']
+  if (fallback !== undefined) errors.push(...validate(schema, fallback, `${path}.default`))
+  const keys = list(schema, 'x-kubernetes-list-map-keys').map(String)
+  const properties = object(schema, 'items', 'properties')
+  if (keys.some((key) => !Object.hasOwn(properties, key))) {
+    const why = 'entries must all be names of item properties'
+    errors.push(fieldError.invalid(`${path}.x-kubernetes-list-map-keys`, goText('[]string', keys), why))
+  }
   if (schema['x-kubernetes-list-type'] === 'map' && list(schema, 'x-kubernetes-list-map-keys').length === 0) {
     errors.push(
       fieldError.required(`${path}.x-kubernetes-list-map-keys`, 'must not be empty if x-kubernetes-list-type is map'),
@@ -145,6 +225,12 @@ function wholeSchema(raw: Json | undefined): Schema {
     metadata: builtinSchema('ObjectMeta'),
   } as const
   return { ...schema, properties: { ...schema.properties, ...envelope } }
+}
+
+function scaleOf(scale: Json | undefined): ScalePaths | undefined {
+  if (!isObject(scale)) return undefined
+  const steps = (member: string): string[] => text(scale, member).split('.').slice(1)
+  return { spec: steps('specReplicasPath'), status: steps('statusReplicasPath'), selector: steps('labelSelectorPath') }
 }
 
 /** One resource for each served version, the stored version first. */
@@ -172,7 +258,8 @@ export function definedResources(definition: KubeObject): Resource[] {
         namespaced: text(spec, 'scope') === 'Namespaced',
         collection: `${group}/${plural}`,
         storedApiVersion,
-        subresources: isObject(object(version, 'subresources')['status']) ? ['status'] : [],
+        subresources: ['status', 'scale'].filter((name) => isObject(object(version, 'subresources')[name])),
+        scale: scaleOf(object(version, 'subresources')['scale']),
         generation: true,
         versionedUpdates: true,
         returnsDeleted: false,

@@ -1,6 +1,20 @@
 // What a fault is, which requests it hits, and its form on a command line: `verb=list,resource=pods,status=503`. Pure.
 
-export type Effect = 'drop' | 'lose' | 'cut' | 'half' | 'stall' | 'expire' | 'compact' | 'stale' | 'conflict'
+const effects = [
+  'drop',
+  'reset',
+  'lose',
+  'cut',
+  'half',
+  'stall',
+  'slow',
+  'expire',
+  'compact',
+  'stale',
+  'conflict',
+] as const
+
+export type Effect = (typeof effects)[number]
 
 export interface Fault {
   /** get, list, watch, create, update, patch, delete, deletecollection; all unless given. */
@@ -24,11 +38,12 @@ export interface Fault {
   /** Seconds of a Retry-After header, with `status`. */
   readonly retryAfter?: number
   /**
-   * - `drop`: close the connection, nothing done. `lose`: do it, and close the connection without an answer.
+   * - `drop`, `reset`: close the connection, or reset it (RST), nothing done. `lose`: do it, and close without an answer.
    * - `cut`, `half`, `stall`: after `after` lines of a watch (or `after` KiB of another answer) close the connection, close it
-   *   in the middle of a line, or say nothing more and keep it open.
+   *   in the middle of a line, or say nothing more and keep it open. `slow`: the answer comes at `rate` KiB a second.
    * - `expire`: 410, at once, or in a watch after `after` events. `compact`: forget the whole history first, for everybody.
-   * - `stale`: reads that may come from a cache (`resourceVersion=0`) are as old as `behind` changes.
+   * - `stale`: get, list and watches that begin with all objects are `behind` changes old, where the resource version they
+   *   ask for allows it: `0`, or one that is as old.
    * - `conflict`: somebody else changes the object just before it is updated, patched or deleted.
    */
   readonly effect?: Effect
@@ -36,6 +51,8 @@ export interface Fault {
   readonly after?: number
   /** Changes; 10. */
   readonly behind?: number
+  /** KiB a second; 1. */
+  readonly rate?: number
 }
 
 /** A fault that says nothing sensible. */
@@ -53,7 +70,6 @@ export interface Target {
   readonly agent: string
 }
 
-const effects: readonly string[] = ['drop', 'lose', 'cut', 'half', 'stall', 'expire', 'compact', 'stale', 'conflict']
 const verbs: readonly string[] = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection']
 const texts: readonly string[] = ['verb', 'resource', 'namespace', 'name', 'agent', 'effect']
 const numbers: Readonly<Record<string, readonly [number, number]>> = {
@@ -65,6 +81,7 @@ const numbers: Readonly<Record<string, readonly [number, number]>> = {
   retryAfter: [0, 3600],
   after: [0, 1e9],
   behind: [1, 1e9],
+  rate: [1, 1e6],
 }
 
 /** @throws FaultError naming field, value and what was expected */
@@ -84,7 +101,7 @@ export function checkFault(fault: Fault): Fault {
   const { verb, effect, status, latencyMs } = fault
   const unknown = (verb ?? '').split('|').find((one) => one !== '' && !verbs.includes(one))
   if (unknown !== undefined) throw new FaultError(`fault: verb '${unknown}': expected ${verbs.join(', ')}, joined by |`)
-  if (effect !== undefined && !effects.includes(effect)) {
+  if (effect !== undefined && !(effects as readonly string[]).includes(effect)) {
     throw new FaultError(`fault: effect '${effect}': expected one of ${effects.join(', ')}`)
   }
   if (effect === undefined && status === undefined && latencyMs === undefined) {

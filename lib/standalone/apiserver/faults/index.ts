@@ -3,15 +3,19 @@
 //   server.faults.add({ verb: 'list', resource: 'pods', status: 503, probability: 0.1 })
 //   server.faults.add({ verb: 'watch', effect: 'half', after: 3, times: 1 })
 //
-// Several may hit one request: their waits add up, then the first that ends it does. A read without a resource version is
-// never stale, as in the real server: only what may come from a cache is.
+// Several may hit one request: their waits add up, then the first that ends it does. Chance is seeded: the same requests in
+// the same order meet the same faults. A read that the API promises to be current is never stale (stale.ts).
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { longLivedAbort } from '../../../kube/index.ts'
 import type { Logger } from '../../../telemetry/log.ts'
-import { StatusError, expiredVersion } from '../errors.ts'
+import { StatusError, expiredContinue, expiredVersion } from '../errors.ts'
 import type { Store } from '../store.ts'
 import { checkFault, concerns, type Effect, type Fault, type Target } from './fault.ts'
+import { seededRandom } from './random.ts'
+import { slowAnswer } from './slow.ts'
+import { staleVersion } from './stale.ts'
 import { breakAnswer } from './stream.ts'
 
 export { type Fault, FaultError, parseFault } from './fault.ts'
@@ -30,9 +34,11 @@ export interface ActiveFault {
 export interface Outcome {
   /** Somebody else changes the object first. */
   readonly conflict: boolean
+  /** A get, or a watch that begins with all objects, sees them as they were at this version. */
+  readonly staleVersion: number | null
 }
 
-const untouched: Outcome = { conflict: false }
+const untouched: Outcome = { conflict: false, staleVersion: null }
 
 /** Annotation that a conflicting writer changes. */
 export const conflictAnnotation = 'hybridnet.standalone/conflicting-writer'
@@ -64,9 +70,22 @@ export class Faults {
   readonly #watches = new Map<ServerResponse, Target>()
   readonly #closing = longLivedAbort()
 
-  constructor(store: Store, log: Logger) {
+  /** Connections by their peer: under TLS a request does not know the one that can be reset. */
+  readonly #connections = new Map<string, Socket>()
+  readonly #random: () => number
+
+  constructor(store: Store, log: Logger, seed = 1) {
     this.#store = store
     this.#log = log
+    this.#random = seededRandom(seed)
+  }
+
+  /** A connection was accepted. */
+  connected(socket: Socket): void {
+    const peer = peerOf(socket)
+    if (peer === null) return
+    this.#connections.set(peer, socket)
+    socket.once('close', () => this.#connections.delete(peer))
   }
 
   /** @throws FaultError naming field, value and what was expected */
@@ -143,7 +162,12 @@ export class Faults {
         request.socket.destroy()
         return null
       }
-      if (fault.effect === 'conflict') outcome = { conflict: true }
+      if (fault.effect === 'reset') {
+        this.#reset(request.socket)
+        return null
+      }
+      if (fault.effect === 'conflict') outcome = { ...outcome, conflict: true }
+      else if (fault.effect === 'stale') outcome = { ...outcome, staleVersion: this.#stale(fault, target, query) }
       else this.#apply(fault, fault.effect, target, query, response)
     }
     return outcome
@@ -153,7 +177,7 @@ export class Faults {
     const { skip = 0, times = Infinity, probability = 1 } = entry.fault
     if (entry.hit >= times || !concerns(entry.fault, target)) return false
     entry.matched++
-    if (entry.matched <= skip || (probability < 1 && Math.random() >= probability)) return false
+    if (entry.matched <= skip || (probability < 1 && this.#random() >= probability)) return false
     entry.hit++
     return true
   }
@@ -165,7 +189,7 @@ export class Faults {
 
   #apply(fault: Fault, effect: Effect, target: Target, query: URLSearchParams, response: ServerResponse): void {
     const watch = target.verb === 'watch'
-    const { after = 0, behind = 10 } = fault
+    const { after = 0 } = fault
     switch (effect) {
       case 'cut':
       case 'half':
@@ -174,23 +198,43 @@ export class Faults {
         breakAnswer(response, { effect, after, watch })
         return
       case 'expire':
+        if (!watch && (query.get('continue') ?? '') !== '') throw expiredContinue(undefined)
         if (!watch) throw expiredVersion(Number(query.get('resourceVersion') ?? 0), this.#store.version)
         breakAnswer(response, { effect, after, watch })
         return
       case 'compact':
         this.#store.compact()
         return
-      case 'stale': {
-        const cached = query.get('resourceVersion') === '0' && (query.get('resourceVersionMatch') ?? '') !== 'Exact'
-        if (!cached || watch || target.verb === 'get') return
-        const version = Math.max(1, this.#store.history.compacted, this.#store.version - behind)
-        query.set('resourceVersion', String(version))
-        query.set('resourceVersionMatch', 'Exact')
+      case 'slow':
+        slowAnswer(response, fault.rate ?? 1)
         return
-      }
       case 'drop':
+      case 'reset':
+      case 'stale':
       case 'conflict':
         return
     }
   }
+
+  /** The version a lagging replica answers from; a list is asked for exactly that. */
+  #stale({ behind = 10 }: Fault, { verb }: Target, query: URLSearchParams): number | null {
+    const { version: newest, history } = this.#store
+    const version = staleVersion(verb, query, { newest, oldest: history.compacted, behind })
+    if (version === null || verb !== 'list') return version
+    query.set('resourceVersion', String(version))
+    query.set('resourceVersionMatch', 'Exact')
+    return null
+  }
+
+  /** A TCP reset where there is TCP; a Unix socket is closed. */
+  #reset(socket: Socket): void {
+    const peer = peerOf(socket)
+    const connection = peer === null ? undefined : this.#connections.get(peer)
+    if (connection === undefined) socket.destroy()
+    else connection.resetAndDestroy()
+  }
 }
+
+/** Who is at the other end of a TCP connection; null for other kinds and closed ones. */
+const peerOf = ({ remoteAddress, remotePort, localPort }: Socket): string | null =>
+  remoteAddress === undefined || remotePort === undefined ? null : `${remoteAddress} ${remotePort} ${localPort ?? 0}`

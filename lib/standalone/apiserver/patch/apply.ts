@@ -143,20 +143,31 @@ function assemble(
 }
 
 function conflictError(conflicts: readonly { readonly other: ManagerEntry; readonly both: FieldSet }[]): StatusError {
-  const causes = conflicts.flatMap(({ other, both }) =>
-    [...paths(both)].map((path) => {
-      const subresource = other.subresource === '' ? '' : ` with subresource ${JSON.stringify(other.subresource)}`
-      return {
-        reason: 'FieldManagerConflict',
-        message: `conflict with ${JSON.stringify(other.manager)}${subresource} using ${other.apiVersion}`,
-        field: showPath(path),
-      }
-    }),
+  const sorted = [...conflicts].sort((a, b) => (a.other.manager < b.other.manager ? -1 : 1))
+  const causes = sorted.flatMap(({ other, both }) =>
+    [...paths(both)].map((path) => ({
+      reason: 'FieldManagerConflict',
+      message: `conflict with ${showManager(other)}`,
+      field: showPath(path),
+    })),
   )
   const first = causes[0]
   const message =
     causes.length === 1 && first !== undefined
       ? `Apply failed with 1 conflict: ${first.message}: ${first.field}`
-      : `Apply failed with ${causes.length} conflicts: ${causes.map((cause) => `${cause.message}: ${cause.field}`).join('\n')}`
+      : [
+          `Apply failed with ${causes.length} conflicts: `,
+          sorted
+            .flatMap(({ other, both }) => [
+              `conflicts with ${showManager(other)}:`,
+              ...[...paths(both)].map((path) => `- ${showPath(path)}`),
+            ])
+            .join('\n'),
+        ].join('')
   return new StatusError(409, 'Conflict', message, { causes })
+}
+
+function showManager({ manager, operation, apiVersion, subresource }: ManagerEntry): string {
+  const below = subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`
+  return `${JSON.stringify(manager)}${below}${operation === 'Update' ? ` using ${apiVersion}` : ''}`
 }

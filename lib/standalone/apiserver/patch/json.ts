@@ -3,9 +3,10 @@ import { StatusError, badRequest } from '../errors.ts'
 import { clone, equal, isObject, own, setOwn, text } from '../json.ts'
 import type { Json, JsonObject } from '../types.ts'
 
-/** A patch that does not fit the object it is for: 422, as the real server answers. */
+/** A patch that does not fit the object it is for: 422. As from the real server, what is wrong stays in its log (`cause`). */
 export function unprocessable(message: string): StatusError {
-  return new StatusError(422, 'Invalid', `the server rejected our request due to an error in our request: ${message}`)
+  const error = new StatusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {})
+  return Object.assign(error, { cause: new Error(message) })
 }
 
 /**
@@ -14,7 +15,12 @@ export function unprocessable(message: string): StatusError {
  * @throws StatusError 400 for a malformed patch, 422 for one that does not apply
  */
 export function jsonPatch(target: Json, patch: Json): Json {
-  if (!Array.isArray(patch)) throw badRequest('a JSON patch is a list of operations')
+  if (!Array.isArray(patch)) {
+    const what = isObject(patch) ? 'object' : typeof patch
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${what} into Go value of type []handlers.jsonPatchOp`,
+    )
+  }
   if (patch.length > 10_000)
     throw new StatusError(413, 'RequestEntityTooLarge', 'The allowed maximum operations in a JSON patch is 10000')
   // One member more than the document, so that the whole document can be replaced like any other value.
@@ -48,7 +54,9 @@ function apply(root: JsonObject, operation: JsonObject, index: number): void {
       return
     case 'replace': {
       const wanted = needValue()
-      remove(root, path, where)
+      // A member that is not there is added, against the RFC, as the real server does.
+      const { parent, last } = holder(root, path, where)
+      if (Array.isArray(parent) || own(parent, last) !== undefined) remove(root, path, where)
       add(root, path, wanted, where)
       return
     }
@@ -65,7 +73,7 @@ function apply(root: JsonObject, operation: JsonObject, index: number): void {
       if (!equal(get(root, path, where), needValue())) throw unprocessable(`${where}: testing value ${path} failed`)
       return
     default:
-      throw badRequest(`${where}: op: expected add, remove, replace, move, copy or test`)
+      throw unprocessable(`${where}: op: expected add, remove, replace, move, copy or test`)
   }
 }
 

@@ -33,21 +33,31 @@ export function readManagers(value: readonly Json[] | undefined): ManagerEntry[]
   })
 }
 
+/** The real server's order of entries. */
+function inOrder(a: ManagerEntry, b: ManagerEntry): number {
+  for (const key of ['operation', 'time', 'manager', 'apiVersion', 'subresource'] as const) {
+    if (a[key] !== b[key]) return a[key] < b[key] ? -1 : 1
+  }
+  return 0
+}
+
 export function writeManagers(meta: KubeObject['metadata'], entries: readonly ManagerEntry[]): void {
   const kept = entries.filter(({ fields }) => !isEmpty(fields))
   if (kept.length === 0) {
     delete meta.managedFields
     return
   }
-  meta.managedFields = kept.map(({ manager, operation, apiVersion, subresource, time, fields }): JsonObject => ({
-    manager,
-    operation,
-    apiVersion,
-    time,
-    fieldsType: 'FieldsV1',
-    fieldsV1: toFieldsV1(fields),
-    ...(subresource === '' ? {} : { subresource }),
-  }))
+  meta.managedFields = kept
+    .sort(inOrder)
+    .map(({ manager, operation, apiVersion, subresource, time, fields }): JsonObject => ({
+      manager,
+      operation,
+      apiVersion,
+      time,
+      fieldsType: 'FieldsV1',
+      fieldsV1: toFieldsV1(fields),
+      ...(subresource === '' ? {} : { subresource }),
+    }))
 }
 
 /** Members of metadata that nobody owns. */

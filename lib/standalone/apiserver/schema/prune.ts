@@ -35,7 +35,7 @@ export function prune(schema: Schema, value: Json, path = '', removed: string[] 
   return removed
 }
 
-/** Fill absent members that have a default, in place, depth first; a null where null is not allowed counts as absent. */
+/** Fill absent members that have a default, in place, depth first; a null where null is not allowed counts as absent, and goes. */
 export function applyDefaults(schema: Schema, value: Json): void {
   if (Array.isArray(value)) {
     if (schema.items !== undefined) for (const item of value) applyDefaults(schema.items, item)
@@ -43,15 +43,17 @@ export function applyDefaults(schema: Schema, value: Json): void {
   }
   if (!isObject(value)) return
   for (const [key, property] of Object.entries(schema.properties ?? {})) {
-    if (property.default === undefined) continue
     const member = own(value, key)
-    if (member === undefined || (member === null && property.nullable !== true))
+    if (property.default !== undefined && (member === undefined || (member === null && property.nullable !== true)))
       setOwn(value, key, clone(property.default))
   }
   for (const [key, member] of Object.entries(value)) {
     if (member === undefined) continue
     const property = propertyOf(schema, key)
-    if (property !== undefined) applyDefaults(property, member)
+    if (property === undefined) continue
+    const room = property.nullable === true || property['x-kubernetes-preserve-unknown-fields'] === true
+    if (member === null && !room) delete value[key]
+    else applyDefaults(property, member)
   }
 }
 

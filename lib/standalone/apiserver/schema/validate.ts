@@ -1,6 +1,6 @@
 // Checks values against structural schemas, with the error texts of the real API server. CEL rules
 // (x-kubernetes-validations) are not evaluated.
-import { fieldError } from '../errors.ts'
+import { fieldError, goText } from '../errors.ts'
 import type { FieldError } from '../errors.ts'
 import { equal, isObject, own } from '../json.ts'
 import type { Json } from '../types.ts'
@@ -44,14 +44,15 @@ function check(schema: Schema, value: Json, path: string, options: ValidateOptio
       }
     }
   } else if (schema.type !== undefined && !hasType(schema.type, value)) {
+    // The real server goes on: what can be said of a value of another type is said, too.
     errors.push(typeError(schema, value, path))
-    return
+    if (!options.required) return
   }
   if (schema.enum !== undefined && !schema.enum.some((allowed) => equal(allowed, value))) {
     errors.push(fieldError.notSupported(path, value, schema.enum))
   }
   if (typeof value === 'string') checkString(schema, value, path, errors)
-  else if (typeof value === 'number') checkNumber(schema, value, path, errors)
+  else if (typeof value === 'number') checkNumber(schema, value, path, options, errors)
   else if (Array.isArray(value)) checkArray(schema, value, path, options, errors)
   else if (isObject(value)) {
     if (options.required) {
@@ -95,26 +96,37 @@ function checkJunctors(
   errors: FieldError[],
 ): void {
   for (const part of schema.allOf ?? []) check(part, value, path, options, errors)
-  const fits = (part: Schema): boolean => validate(part, value, path, options).length === 0
-  if (schema.anyOf !== undefined && !schema.anyOf.some(fits)) {
-    errors.push(fieldError.invalid(path, value, `${path} in body must validate at least one schema (anyOf)`))
+  const { anyOf, oneOf, not } = schema
+  const attempt = (part: Schema): FieldError[] => validate(part, value, path, options)
+  // These have no field of their own in the real server's answers.
+  const wrong = (text: string): number => errors.push(fieldError.invalid('<nil>', '', `"${path}" ${text}`))
+  const anyAttempts = anyOf?.map(attempt)
+  if (anyAttempts !== undefined && !anyAttempts.some(({ length }) => length === 0)) {
+    wrong('must validate at least one schema (anyOf)')
+    errors.push(...fewest(anyAttempts))
   }
-  if (schema.oneOf !== undefined && schema.oneOf.filter(fits).length !== 1) {
-    errors.push(fieldError.invalid(path, value, `${path} in body must validate one and only one schema (oneOf)`))
+  const oneAttempts = oneOf?.map(attempt)
+  const fitting = oneAttempts?.filter(({ length }) => length === 0).length ?? 1
+  if (oneAttempts !== undefined && fitting !== 1) {
+    const found = fitting === 0 ? 'Found none valid' : `Found ${fitting} valid alternatives`
+    wrong(`must validate one and only one schema (oneOf). ${found}`)
+    if (fitting === 0) errors.push(...fewest(oneAttempts))
   }
-  if (schema.not !== undefined && fits(schema.not)) {
-    errors.push(fieldError.invalid(path, value, `${path} in body must not validate the schema (not)`))
-  }
+  if (not !== undefined && attempt(not).length === 0) wrong('must not validate the schema (not)')
 }
+
+/** What is wrong with the alternative that comes nearest. */
+const fewest = (attempts: readonly FieldError[][]): readonly FieldError[] =>
+  attempts.reduce((best, errors) => (errors.length < best.length ? errors : best), attempts[0] ?? [])
 
 function checkString(schema: Schema, value: string, path: string, errors: FieldError[]): void {
   const length = schema.minLength !== undefined || schema.maxLength !== undefined ? [...value].length : 0
-  if (schema.minLength !== undefined && length < schema.minLength) {
-    errors.push(fieldError.invalid(path, value, `${path} in body should be at least ${schema.minLength} chars long`))
-  }
+  // One of these is enough for the real server.
   if (schema.maxLength !== undefined && length > schema.maxLength)
     errors.push(fieldError.tooLong(path, schema.maxLength))
-  if (schema.pattern !== undefined && !compiled(schema.pattern).test(value)) {
+  else if (schema.minLength !== undefined && length < schema.minLength) {
+    errors.push(fieldError.invalid(path, value, `${path} in body should be at least ${schema.minLength} chars long`))
+  } else if (schema.pattern !== undefined && !compiled(schema.pattern).test(value)) {
     errors.push(fieldError.invalid(path, value, `${path} in body should match '${schema.pattern}'`))
   }
   if (schema.format !== undefined && !fitsFormat(schema.format, value)) {
@@ -124,7 +136,13 @@ function checkString(schema: Schema, value: string, path: string, errors: FieldE
   }
 }
 
-function checkNumber(schema: Schema, value: number, path: string, errors: FieldError[]): void {
+function checkNumber(
+  schema: Schema,
+  value: number,
+  path: string,
+  options: ValidateOptions,
+  errors: FieldError[],
+): void {
   const wrong = (why: string): number =>
     errors.push(fieldError.invalid(path, value, `${path} in body should be ${why}`))
   const { minimum, maximum, multipleOf } = schema
@@ -141,7 +159,8 @@ function checkNumber(schema: Schema, value: number, path: string, errors: FieldE
   if (multipleOf !== undefined && Math.abs(value / multipleOf - Math.round(value / multipleOf)) > 1e-9) {
     wrong(`a multiple of ${multipleOf}`)
   }
-  if (schema.format === 'int32' && (value > 0x7fffffff || value < -0x80000000)) {
+  // For custom kinds the format of a number is a hint to people.
+  if (!options.required && schema.format === 'int32' && (value > 0x7fffffff || value < -0x80000000)) {
     errors.push(fieldError.invalid(path, value, `${path} in body must be of type int32: "${value}"`))
   }
 }
@@ -164,7 +183,10 @@ function checkArray(schema: Schema, value: Json[], path: string, options: Valida
     const identity =
       kind === 'map' && isObject(item) ? Object.fromEntries(keys.map((key) => [key, own(item, key)])) : item
     const text = JSON.stringify(identity)
-    if (seen.has(text)) errors.push(fieldError.duplicate(`${path}[${index}]`, identity))
+    if (seen.has(text)) {
+      const shown = isObject(identity) ? goText('map[string]interface {}', identity) : identity
+      errors.push(fieldError.duplicate(`${path}[${index}]`, shown))
+    }
     seen.add(text)
   }
 }

@@ -1,5 +1,5 @@
 // The smaller strategies: namespaces, nodes, events, configuration, leases, endpoint slices, workloads.
-import { fieldError } from '../errors.ts'
+import { Verbatim, fieldError } from '../errors.ts'
 import type { FieldError } from '../errors.ts'
 import { equal, isObject, list, object, text } from '../json.ts'
 import type { Strategy } from '../registry.ts'
@@ -181,11 +181,38 @@ const roleRef: Strategy = {
 export const roleStrategy: Strategy = { names: 'path' }
 export const roleBindingStrategy = roleRef
 
-const rolling = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '25%', maxSurge: '25%' } }
+const rolling = { maxUnavailable: '25%', maxSurge: '25%' }
 
-export const deploymentStrategy = templateStrategy((spec) =>
-  fill(spec, { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600, strategy: rolling }),
+export const deploymentStrategy = templateStrategy(
+  (spec) => {
+    fill(spec, { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600, strategy: {} })
+    const strategy = object(spec, 'strategy')
+    fill(strategy, { type: 'RollingUpdate' })
+    if (text(strategy, 'type') === 'RollingUpdate') {
+      fill(strategy, { rollingUpdate: {} })
+      fill(object(strategy, 'rollingUpdate'), rolling)
+    }
+  },
+  { check: checkRollout },
 )
+
+function checkRollout(spec: JsonObject): FieldError[] {
+  const strategy = object(spec, 'strategy')
+  const type = text(strategy, 'type')
+  const types = ['Recreate', 'RollingUpdate']
+  if (!types.includes(type)) return [fieldError.notSupported('spec.strategy.type', type, types)]
+  const rollingUpdate = strategy['rollingUpdate']
+  if (type === 'Recreate') {
+    if (rollingUpdate === undefined) return []
+    const why = "may not be specified when strategy `type` is 'Recreate'"
+    return [fieldError.forbidden('spec.strategy.rollingUpdate', why)]
+  }
+  const isZero = (member: string): boolean => /^0%?$/.test(text(rollingUpdate, member))
+  if (!isZero('maxSurge') || !isZero('maxUnavailable')) return []
+  const shown = new Verbatim('intstr.IntOrString{Type:0, IntVal:0, StrVal:""}')
+  return [fieldError.invalid('spec.strategy.rollingUpdate.maxUnavailable', shown, 'may not be 0 when `maxSurge` is 0')]
+}
+
 export const replicaSetStrategy = templateStrategy((spec) => fill(spec, { replicas: 1 }))
 export const daemonSetStrategy = templateStrategy((spec) =>
   fill(spec, {
@@ -193,14 +220,30 @@ export const daemonSetStrategy = templateStrategy((spec) =>
     updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } },
   }),
 )
-export const statefulSetStrategy = templateStrategy((spec) =>
-  fill(spec, {
-    replicas: 1,
-    revisionHistoryLimit: 10,
-    podManagementPolicy: 'OrderedReady',
-    updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
-    persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
-  }),
+/** What may change of a StatefulSet. */
+const changeable = ['replicas', 'ordinals', 'template', 'updateStrategy', 'persistentVolumeClaimRetentionPolicy', 'minReadySeconds'] // prettier-ignore
+
+function keepStatefulSet(set: KubeObject, old: KubeObject): FieldError[] {
+  const frozen = ({ spec }: KubeObject): JsonObject =>
+    Object.fromEntries(
+      Object.entries(object(spec)).filter(([key]) => ![...changeable, 'revisionHistoryLimit'].includes(key)),
+    )
+  if (equal(frozen(set), frozen(old))) return []
+  const names = changeable.map((name) => `'${name}'`)
+  const shown = `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`
+  return [fieldError.forbidden('spec', `updates to statefulset spec for fields other than ${shown} are forbidden`)]
+}
+
+export const statefulSetStrategy = templateStrategy(
+  (spec) =>
+    fill(spec, {
+      replicas: 1,
+      revisionHistoryLimit: 10,
+      podManagementPolicy: 'OrderedReady',
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
+      persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+    }),
+  { validateUpdate: keepStatefulSet },
 )
 export const jobStrategy = templateStrategy((spec: JsonObject) =>
   fill(spec, { parallelism: 1, completions: 1, backoffLimit: 6, completionMode: 'NonIndexed', suspend: false }),

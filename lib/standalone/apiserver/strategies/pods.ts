@@ -1,5 +1,5 @@
 // Pods: defaults, what may change, and how they end.
-import { fieldError } from '../errors.ts'
+import { Verbatim, fieldError, goText } from '../errors.ts'
 import type { FieldError } from '../errors.ts'
 import { clone, equal, isObject, list, object, own, setOwn, text, timestamp } from '../json.ts'
 import type { Strategy } from '../registry.ts'
@@ -64,6 +64,11 @@ function admit(spec: JsonObject): void {
   fill(spec, { enableServiceLinks: true, preemptionPolicy: 'PreemptLowerPriority', priority: 0 })
   fill(spec, { serviceAccountName: 'default' })
   fill(spec, { serviceAccount: spec['serviceAccountName'] })
+  tolerateAbsence(spec)
+}
+
+/** Pods put up with a node that is away, for five minutes, unless they say something about it. */
+function tolerateAbsence(spec: JsonObject): void {
   const tolerations = list(spec, 'tolerations')
   for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
     const tolerated = tolerations.some((toleration) => {
@@ -168,6 +173,12 @@ export const podStrategy: Strategy = {
   defaults: (pod) => {
     const spec = pod['spec']
     if (isObject(spec)) defaultPodSpec(spec)
+    // Members that Go always writes.
+    for (const condition of list(pod, 'status', 'conditions').filter(isObject))
+      fill(condition, { lastProbeTime: null, lastTransitionTime: null })
+    for (const member of ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses']) {
+      for (const status of list(pod, 'status', member).filter(isObject)) fill(status, { lastState: {}, state: {} })
+    }
   },
   admit: (pod) => {
     const spec = pod['spec']
@@ -179,6 +190,8 @@ export const podStrategy: Strategy = {
     pod['status'] = { phase: 'Pending', qosClass: qosClass(spec) }
     if (text(spec, 'nodeName') !== '') pod['status'] = { ...object(pod, 'status'), conditions: [scheduled()] }
   },
+  // Admission of the real server does so at each write.
+  prepareUpdate: (pod) => tolerateAbsence(specOf(pod)),
   validate: (pod) => validatePodSpec(specOf(pod), 'spec'),
   validateUpdate: validatePodUpdate,
   // As the real server: a pod that no kubelet knows, or that has ended, goes at once.
@@ -197,14 +210,28 @@ export const scheduled = (): JsonObject => ({
   lastTransitionTime: timestamp(),
 })
 
+/** The selector of a workload is for life. */
+function keepSelector(workload: KubeObject, old: KubeObject): FieldError[] {
+  const selector = object(workload, 'spec', 'selector')
+  if (equal(selector, object(old, 'spec', 'selector'))) return []
+  const labels = Object.entries(object(selector, 'matchLabels')).map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`) // prettier-ignore
+  const shown = `v1.LabelSelector{MatchLabels:map[string]string{${labels.join(', ')}}, MatchExpressions:[]v1.LabelSelectorRequirement(nil)}`
+  return [fieldError.invalid('spec.selector', new Verbatim(shown), 'field is immutable')]
+}
+
 /** Workloads: defaults and checks of their pod template. */
-export function templateStrategy(defaults: (spec: JsonObject) => void): Strategy {
+export function templateStrategy(
+  defaults: (spec: JsonObject) => void,
+  own: Pick<Strategy, 'validateUpdate'> & { readonly check?: (spec: JsonObject) => FieldError[] } = {},
+): Strategy {
   return {
     defaults: (workload) => {
       const spec = object(workload, 'spec')
       defaults(spec)
       const podSpec = object(spec, 'template', 'spec')
       if (Object.keys(podSpec).length > 0) defaultPodSpec(podSpec)
+      const metadata = object(spec, 'template')['metadata']
+      if (isObject(metadata)) fill(metadata, { creationTimestamp: null })
     },
     validate: (workload) => {
       const errors: FieldError[] = []
@@ -213,11 +240,13 @@ export function templateStrategy(defaults: (spec: JsonObject) => void): Strategy
       if (spec['selector'] === undefined && workload.kind !== 'Job') errors.push(fieldError.required('spec.selector'))
       const labels = object(spec, 'template', 'metadata', 'labels')
       if (Object.entries(matchLabels).some(([key, value]) => labels[key] !== value)) {
-        errors.push(
-          fieldError.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'),
-        )
+        const shown = goText('map[string]string', labels)
+        const why = '`selector` does not match template `labels`'
+        errors.push(fieldError.invalid('spec.template.metadata.labels', shown, why))
       }
+      errors.push(...(own.check?.(spec) ?? []))
       return [...errors, ...validatePodSpec(object(spec, 'template', 'spec'), 'spec.template.spec')]
     },
+    validateUpdate: own.validateUpdate ?? keepSelector,
   }
 }

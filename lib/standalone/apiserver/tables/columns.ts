@@ -205,6 +205,14 @@ const bindingColumns: readonly Column[] = [
   wide('ServiceAccounts', subjects('ServiceAccount')),
 ]
 
+/** The controlling owner: `statefulset.apps/db`. */
+function controllerText({ metadata }: KubeObject): string {
+  const owner = (metadata.ownerReferences ?? []).find(({ controller }) => controller === true)
+  if (owner === undefined) return '<none>'
+  const [group, version] = owner.apiVersion.split('/')
+  return `${owner.kind.toLowerCase()}${version === undefined ? '' : `.${group ?? ''}`}/${owner.name}`
+}
+
 const createdAt = column('Created At', (item) => item.metadata.creationTimestamp ?? '')
 
 /** Columns by plural; kinds not named have `plainColumns`. */
@@ -246,6 +254,19 @@ export const builtinColumns: Readonly<Record<string, readonly Column[]>> = {
     column('Node Selector', (set) => selectorText(object(set, 'spec', 'template', 'spec', 'nodeSelector'))),
     ageColumn,
     ...workloadWide,
+  ],
+  priorityclasses: [
+    nameColumn,
+    number('Value', 'value'),
+    { name: 'Global-Default', type: 'boolean', value: (item) => item['globalDefault'] === true },
+    ageColumn,
+    column('PreemptionPolicy', (item) => text(item, 'preemptionPolicy') || 'PreemptLowerPriority'),
+  ],
+  controllerrevisions: [
+    nameColumn,
+    column('Controller', controllerText),
+    column('Revision', (revision) => text(revision, 'revision')),
+    ageColumn,
   ],
   roles: [nameColumn, createdAt],
   clusterroles: [nameColumn, createdAt],

@@ -3,8 +3,8 @@ import { X509Certificate, randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { createAuthority, issue } from './certificates.ts'
-import type { KeyPair } from './certificates.ts'
+import { createAuthority, issue } from '../../../tls/index.ts'
+import type { KeyPair } from '../../../tls/index.ts'
 
 /** What clients call the server besides its addresses. */
 const names = [

@@ -66,7 +66,7 @@ test('what is wrong is said with its path', () => {
   assert.equal(problems({ n: -2 }), ['n Invalid'])
   assert.equal(problems({ n: 10 }), ['n Invalid'])
   assert.equal(problems({ n: 3 }), ['n Invalid'])
-  assert.equal(problems({ n: 'x', s: 1 }), ['n TypeInvalid', 's TypeInvalid'])
+  assert.equal(problems({ n: 'x', s: 1 }), ['n TypeInvalid', 's TypeInvalid', 's NotSupported'])
   assert.equal(problems({ n: 2, s: 'x' }), ['s NotSupported', 's Invalid'])
   assert.equal(problems({ n: 2, l: [{ k: 'a' }, { k: 'a' }] }), ['l[1] Duplicate'])
   assert.equal(problems({ n: 2, l: [{ v: 'x' }, { k: 'b' }, { k: 'c' }] }), ['l TooMany', 'l[0].v TypeInvalid'])

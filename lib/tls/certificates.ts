@@ -24,8 +24,8 @@ export interface LeafOptions {
 const ecdsaWithSha256 = sequence(oid('1.2.840.10045.4.3.2'))
 const DAY = 86_400_000
 
-/** A new self-signed authority, valid for ten years. */
-export function createAuthority(commonName: string): KeyPair {
+/** A new self-signed authority. @param days how long it is valid, from now; ten years unless given */
+export function createAuthority(commonName: string, days = 3650): KeyPair {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const spki = publicKey.export({ format: 'der', type: 'spki' })
   const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
@@ -36,7 +36,7 @@ export function createAuthority(commonName: string): KeyPair {
     extension('2.5.29.15', true, bitString(Buffer.from([0b1000_0110]), 1)),
     extension('2.5.29.14', false, octetString(keyIdentifier(spki))),
   ]
-  return { cert: certificate(subject, subject, spki, key, 3650, extensions), key }
+  return { cert: certificate(subject, subject, spki, key, days, extensions), key }
 }
 
 /** A certificate of `authority` with a key of its own. */

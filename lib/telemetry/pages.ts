@@ -1,4 +1,5 @@
-// Metrics, liveness and readiness over HTTP. A listener that cannot bind fails the start (R-CFG-06).
+// A few pages over HTTP: metrics, liveness and readiness of the programs. A listener that cannot bind fails the start
+// (R-CFG-06).
 import { createServer, type Server } from 'node:http'
 
 /** `HOST:PORT`, `:PORT` or `[v6]:PORT`. @throws Error naming the text */

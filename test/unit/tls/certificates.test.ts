@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createAuthority, issue } from '../../../../lib/standalone/apiserver/tls/certificates.ts'
-import { integer, oid, time, tlv } from '../../../../lib/standalone/apiserver/tls/der.ts'
+import { createAuthority, issue } from '../../../lib/tls/index.ts'
+import { integer, oid, time, tlv } from '../../../lib/tls/der.ts'
 
 const test = suite('certificates')
 

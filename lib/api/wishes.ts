@@ -1,14 +1,7 @@
 // What a pod or a namespace asks for, as written (api.md §3.1): annotation first, then the label of the same key; the
 // family by annotation only.
-import {
-  ANNOTATION_IP_FAMILY,
-  NETWORK_TYPE,
-  SPECIFIED_NETWORK,
-  SPECIFIED_SUBNET,
-  annotationOf,
-  annotationOrLabel,
-  type KubeObject,
-} from '../../api/index.ts'
+import { ANNOTATION_IP_FAMILY, NETWORK_TYPE, SPECIFIED_NETWORK, SPECIFIED_SUBNET } from './labels.ts'
+import { annotationOf, annotationOrLabel, type KubeObject } from './meta.ts'
 
 export interface Wishes {
   readonly network: string
@@ -28,6 +21,6 @@ export function wishesOf(object: KubeObject): Wishes {
 }
 
 /** Nothing is asked for. */
-export function isEmpty(wishes: Wishes): boolean {
+export function wishesNothing(wishes: Wishes): boolean {
   return wishes.network === '' && wishes.subnet === '' && wishes.type === '' && wishes.family === ''
 }

@@ -1,0 +1,48 @@
+// The sessions as tests, on either control plane.
+import { suite } from 'uvu'
+import { hasKubectl, kubectlMinor } from '../kubectl.ts'
+import type { ParityCluster } from './embedded.ts'
+import { assertSame, exitStatuses, record, recorded } from './recorded.ts'
+import { type Case, Session } from './session.ts'
+
+/** The kubectl of the recordings; the words of others differ, their exit statuses do not. */
+const recordedMinor = 32
+
+export interface ParityOptions {
+  readonly name: string
+  readonly cases: readonly Case[]
+  readonly start: () => Promise<ParityCluster>
+  /** Write the recordings instead of holding the transcripts against them. */
+  readonly record?: boolean
+}
+
+/** Run the sessions one after the other and compare each with what was recorded of the real control plane. */
+export function runParity({ name, cases, start, record: recording = false }: ParityOptions): void {
+  const test = suite(name)
+  let cluster: ParityCluster
+  let session: Session
+  if (hasKubectl && kubectlMinor !== recordedMinor) {
+    console.log(`SKIPPED in part: kubectl 1.${kubectlMinor}, not 1.${recordedMinor}: exit statuses are compared only`)
+  }
+  test.before(async () => {
+    if (!hasKubectl) return
+    cluster = await start()
+    session = new Session(cluster.kubeconfig)
+  })
+  test.after(async () => {
+    if (!hasKubectl) return
+    session.close()
+    await cluster.close()
+  })
+  for (const one of cases) {
+    const run = async (): Promise<void> => {
+      const transcript = await session.run(one)
+      if (recording) record(one.name, transcript)
+      else if (kubectlMinor === recordedMinor) assertSame(recorded(one.name), transcript)
+      else assertSame(exitStatuses(recorded(one.name)), exitStatuses(transcript))
+    }
+    if (hasKubectl) test(one.name, run)
+    else test.skip(one.name, run)
+  }
+  test.run()
+}
