@@ -129,7 +129,8 @@ export async function sendList(
       if (size >= SLICE && !response.write(collected())) {
         pace.done()
         if (!(await drained(response))) return
-        pace.renew()
+        // A socket that took all at once says so in the same turn.
+        await pace.breathe()
       }
       if (pace.due()) await pace.breathe()
     }

@@ -198,7 +198,8 @@ class Watch {
       if (this.#response.writableNeedDrain) {
         pace.done()
         if (!(await drained(this.#response))) return false
-        pace.renew()
+        // A socket that took all at once says so in the same turn.
+        await pace.breathe()
       }
     }
     if (pace.due()) await pace.breathe()
