@@ -44,7 +44,8 @@ until_says() {
 # follow BEGIN END COMMAND ACTION: run COMMAND beside; when its output matches BEGIN do ACTION; stop it when it matches END
 follow() {
   local out=follow.$RANDOM end=$((SECONDS + 60)) pid
-  $3 >$out 2>&1 &
+  : >$out
+  $3 >>$out 2>&1 &
   pid=$!
   until grep -Eq -- "$1" $out; do [ $SECONDS -lt $end ] || break; sleep 0.05; done
   eval "$4" >/dev/null
