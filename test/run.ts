@@ -26,7 +26,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
-    timeout: { type: 'string', default: '180' },
+    timeout: { type: 'string', default: '400' },
     verbose: { type: 'boolean', default: false },
   },
 })
