@@ -129,6 +129,8 @@ export interface IPInstanceBinding {
   readonly podUID?: string | null
   readonly podName?: string | null
   readonly stateful?: { readonly index?: number | null } | null
+  /** For people: why the address is held and until when. Not in the original's schema, which drops it. */
+  readonly held?: string | null
 }
 
 export interface IPInstanceStatus {

@@ -4,21 +4,18 @@
 //   not done   the server refused: the decision is undone
 //   unknown    no answer: the object is read live by its name, and what is found decides; if nothing is found the claim stands
 //              and the same object is written again at the pod's next turn (manager.md §6.5 "unknown outcome")
-import { IPINSTANCES, addressToName, type IPInstance, type OwnerReference } from '../api/index.ts'
+import { IPINSTANCES, addressToName, type IPInstance } from '../api/index.ts'
 import type { Allocator, AddressRecord, Claim } from '../ipam/index.ts'
 import { formatAddress } from '../ip/index.ts'
 import { ApiError, FencedError, isAlreadyExists, isNotFound, type KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Cluster } from './cluster.ts'
-import { bindPatch, newInstance, reservePatch, reserveStatusPatch } from './decide/instance-object.ts'
+import { bindPatch, newInstance, reservePatch, reserveStatusPatch, type Holder } from './decide/instance-object.ts'
 import { instanceOf, viewsOf, type Instance } from './views/instance.ts'
 import type { PodView } from './views/pod.ts'
 
 /** How the addresses of one pod are written. */
-export interface Binding {
-  readonly pod: PodView
-  readonly owner: OwnerReference
-  readonly stateful: boolean
+export interface Binding extends Holder {
   /** Of new objects; an existing object keeps its own. */
   readonly mac: number
 }
@@ -69,7 +66,14 @@ export class InstanceStore {
   /** Brings the object to the reserved form, and clears what the daemon reported. Idempotent. */
   async reserve(instance: Instance): Promise<void> {
     if (!instance.reserved) {
-      this.#learn(await this.#client.patch<IPInstance>('merge', IPINSTANCES, instance, reservePatch(instance.uid)))
+      this.#learn(
+        await this.#client.patch<IPInstance>(
+          'merge',
+          IPINSTANCES,
+          instance,
+          reservePatch(instance.uid, instance.controller),
+        ),
+      )
     }
     if (!instance.reserved || instance.statusLeft) {
       const patch = reserveStatusPatch(new Date())
@@ -89,8 +93,8 @@ export class InstanceStore {
   }
 
   async #create(claim: Claim, binding: Binding): Promise<void> {
-    const { pod, owner, stateful, mac } = binding
-    const object = newInstance(claim, pod, owner, stateful, mac)
+    const { pod } = binding
+    const object = newInstance(claim, binding, binding.mac)
     try {
       this.#learn(await this.#client.create(IPINSTANCES, object))
     } catch (error) {
@@ -126,16 +130,16 @@ export class InstanceStore {
     )
   }
 
-  async #bind(claim: Claim, { pod, owner, stateful }: Binding): Promise<void> {
+  async #bind(claim: Claim, holder: Holder): Promise<void> {
     const { record } = claim
     const instance = this.#cluster.instanceAt(record.namespace, record.address)
     const ref = { namespace: record.namespace, name: instance?.name ?? addressToName(record.address) }
-    const patch = bindPatch(claim, pod, owner, stateful, record.uid, instance?.finalizers ?? [])
+    const patch = bindPatch(claim, holder, record.uid, instance?.finalizers ?? [])
     try {
       this.#learn(await this.#client.patch<IPInstance>('merge', IPINSTANCES, ref, patch))
     } catch (error) {
       if (error instanceof FencedError) throw error
-      if (!isDefinite(error) && (await this.#isBound(ref, pod))) return
+      if (!isDefinite(error) && (await this.#isBound(ref, holder.pod))) return
       // Also when nothing could be learnt: the pod comes back and the same patch is sent again. Left as it is, the record
       // would say that the pod is served.
       this.#allocator.restore(claim)

@@ -165,7 +165,7 @@ export class PodController {
         claims = allocator.assign({ ...plan, pod: refOf(pod), mac })
         break
     }
-    await store.write(claims, { pod, owner, stateful, mac })
+    await store.write(claims, { pod, owner, stateful, retain: retains(pod, this.#options.defaults), mac })
     const addresses = claims.map((claim) => formatAddress(claim.address)).join(', ')
     this.#event(pod, 'Normal', 'IPAllocationSucceed', `allocated ${addresses} of network ${claims[0]?.network ?? ''}`)
     return type

@@ -35,14 +35,29 @@ function referred(owner: OwnerReference): { kind: string; name: string; uid: str
   return { kind: owner.kind, name: owner.name, uid: owner.uid }
 }
 
+/** How the addresses of one pod are bound to it. */
+export interface Holder {
+  readonly pod: PodView
+  readonly owner: OwnerReference
+  readonly stateful: boolean
+  /** The address outlives the pod, for the next one of its name. */
+  readonly retain: boolean
+}
+
+/** `spec.binding.held` of a bound address. */
+function heldByPod({ owner, retain }: Holder): string {
+  return retain ? `until ${owner.kind} ${owner.name} is deleted` : 'until the pod ends'
+}
+
+/** `spec.binding.held` of a reserved address; without an owner nobody collects it (D44). */
+function heldForPod(owner: OwnerReference | null): string {
+  const end = owner === null ? 'this object' : `${owner.kind} ${owner.name}`
+  return `for the pod to come back, until ${end} is deleted`
+}
+
 /** The object of a new address, named after it, in the pod's namespace. */
-export function newInstance(
-  claim: Claim,
-  pod: PodView,
-  owner: OwnerReference,
-  stateful: boolean,
-  mac: number,
-): IPInstance {
+export function newInstance(claim: Claim, holder: Holder, mac: number): IPInstance {
+  const { pod, owner } = holder
   return {
     apiVersion: 'networking.alibaba.com/v1',
     kind: 'IPInstance',
@@ -68,7 +83,8 @@ export function newInstance(
         nodeName: pod.nodeName,
         podUID: pod.uid,
         podName: pod.name,
-        ...(stateful ? { stateful: { index: podOrdinal(pod.name) } } : {}),
+        ...(holder.stateful ? { stateful: { index: podOrdinal(pod.name) } } : {}),
+        held: heldByPod(holder),
       },
     },
   }
@@ -78,14 +94,8 @@ export function newInstance(
  * Merge patch that gives an existing object to a pod. `spec.address` never changes; foreign finalizers stay. The UID makes
  * the server refuse it for another object of the name.
  */
-export function bindPatch(
-  claim: Claim,
-  pod: PodView,
-  owner: OwnerReference,
-  stateful: boolean,
-  uid: string,
-  finalizers: readonly string[],
-): object {
+export function bindPatch(claim: Claim, holder: Holder, uid: string, finalizers: readonly string[]): object {
+  const { pod, owner } = holder
   return {
     metadata: {
       uid,
@@ -101,17 +111,18 @@ export function bindPatch(
         nodeName: pod.nodeName,
         podUID: pod.uid,
         podName: pod.name,
-        stateful: stateful ? { index: podOrdinal(pod.name) } : null,
+        stateful: holder.stateful ? { index: podOrdinal(pod.name) } : null,
+        held: heldByPod(holder),
       },
     },
   }
 }
 
 /** Merge patch to the reserved form; owner, pod name, index, address and MAC stay. */
-export function reservePatch(uid: string): object {
+export function reservePatch(uid: string, owner: OwnerReference | null): object {
   return {
     metadata: { uid, labels: { [LABEL_NODE]: null, [LABEL_POD_UID]: null } },
-    spec: { binding: { nodeName: '', podUID: null } },
+    spec: { binding: { nodeName: '', podUID: null, held: heldForPod(owner) } },
   }
 }
 

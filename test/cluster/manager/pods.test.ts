@@ -307,6 +307,38 @@ test('P-28 mac-pool does nothing for a plain pod', async () => {
   await cluster.cleanUp('pod-0')
 })
 
+test('the table of IPInstances tells why each address is held and until when', async () => {
+  const list = '/apis/networking.alibaba.com/v1/namespaces/default/ipinstances'
+  // As kubectl asks for it.
+  const table = async (): Promise<Record<string, string>> => {
+    const headers = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' }
+    const { columnDefinitions, rows } = (await (await fetch(cluster.rig.server.url + list, { headers })).json()) as {
+      columnDefinitions: { name: string }[]
+      rows: { cells: unknown[] }[]
+    }
+    const names = columnDefinitions.map(({ name }) => name)
+    assert.equal(names.slice(0, 8), ['Name', 'IP', 'Gateway', 'PodName', 'Node', 'Subnet', 'Network', 'Held'])
+    return Object.fromEntries(rows.map(({ cells }) => [String(cells[3]), `${String(cells[4])}: ${String(cells[7])}`]))
+  }
+  const off = { 'ip-retain': 'false' }
+  await cluster.rig.pod('held-plain')
+  await cluster.stateful('held-1')
+  await cluster.stateful('held-2')
+  await cluster.stateful('held-3', { annotations: off })
+  for (const name of ['held-plain', 'held-1', 'held-2', 'held-3']) await bound(name)
+  await cluster.deletePod('held-2')
+  assert.equal(await table(), {
+    'pod-running-0': 'node1: until StatefulSet fake is deleted',
+    'held-plain': 'node1: until the pod ends',
+    'held-1': 'node1: until StatefulSet fake is deleted',
+    'held-2': ': for the pod to come back, until StatefulSet fake is deleted',
+    'held-3': 'node1: until the pod ends',
+  })
+  await cluster.stateful('held-2', { annotations: off })
+  await within(async () => (await table())['held-2'] === 'node1: until the pod ends')
+  for (const name of ['held-plain', 'held-1', 'held-2', 'held-3']) await cluster.cleanUp(name)
+})
+
 test('P-9, P-10 a running container keeps the address bound for 30 s; stopped, it is reserved, and used again', async () => {
   assert.equal(
     await watched,

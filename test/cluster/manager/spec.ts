@@ -22,7 +22,9 @@ export const within = <T>(check: () => T | Promise<T>): Promise<Exclude<T, false
   eventually(check, 30_000, 50)
 
 /** As `within`, for a block of assertions. */
-export const holds = (check: () => Promise<void>): Promise<true> => within(async () => (await check(), true))
+export async function holds(check: () => Promise<void>): Promise<void> {
+  await within(async () => (await check(), true))
+}
 
 const port = 9899
 

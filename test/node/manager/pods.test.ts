@@ -50,6 +50,7 @@ test('a plain pod gets one IPInstance exactly as the contract says', () =>
       nodeName: 'node1',
       podUID: pod.metadata.uid,
       podName: 'plain',
+      held: 'until the pod ends',
     })
     assert.match(
       await eventually(async () => (await rig.events('Pod', 'plain', 'IPAllocationSucceed'))[0] ?? null),

@@ -87,7 +87,7 @@ const range = `spec.range object!
   spec.range.reservedIPs string[]
   spec.range.excludeIPs string[]`
 
-/** From api.md §1.1 to §1.8. `int32` and `T[]` are shorthands. */
+/** From api.md §1.1 to §1.8, and `held` of IPInstances, which is ours. `int32` and `T[]` are shorthands. */
 const tables: Readonly<
   Record<string, { scope: string; kind: string; singular: string; columns: string; fields: string }>
 > = {
@@ -168,7 +168,8 @@ const tables: Readonly<
       PodName string .spec.binding.podName
       Node string .spec.binding.nodeName
       Subnet string .spec.subnet
-      Network string .spec.network`,
+      Network string .spec.network
+      Held string .spec.binding.held`,
     fields: `spec object
       spec.network string!
       spec.subnet string!
@@ -188,6 +189,7 @@ const tables: Readonly<
       spec.binding.podName string
       spec.binding.stateful object
       spec.binding.stateful.index int32
+      spec.binding.held string
       status object
       status.nodeName string
       status.podName string
