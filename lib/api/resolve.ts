@@ -5,7 +5,8 @@
 // Which Network a pod's node then leads to is the manager's part; whether addresses are left is admission's.
 import { familyOf, type Family, type IPAddress } from '../ip/index.ts'
 import type { IPFamily, NetworkType } from './networking.ts'
-import { parseIPFamily, parseNetworkType, splitSpecifiedSubnet, type Result } from './pod-options.ts'
+import { ANNOTATION_IP_FAMILY, NETWORK_TYPE, SPECIFIED_NETWORK, SPECIFIED_SUBNET } from './labels.ts'
+import { parseIPFamily, parseNetworkType, splitSpecifiedSubnet } from './pod-options.ts'
 import { wishesNothing, type Wishes } from './wishes.ts'
 
 export interface SubnetFact {
@@ -40,7 +41,12 @@ export interface ResolveDefaults {
   readonly ipFamily: IPFamily
 }
 
-const fail = (error: string): { readonly value: null; readonly error: string } => ({ value: null, error })
+/** A value, or what is wrong with which annotation or label. */
+export type Resolution<T> =
+  | { readonly value: T; readonly error: null }
+  | { readonly value: null; readonly error: string; readonly option: string }
+
+const fail = (option: string, error: string): Resolution<never> => ({ value: null, error, option })
 
 /**
  * The configuration by retained addresses, else by the pod, else by its namespace: all or nothing, so a pod that asks for
@@ -52,24 +58,26 @@ export function resolveWishes(
   retained: Retained | null,
   defaults: ResolveDefaults,
   objects: NamedObjects,
-): Result<Resolved> {
+): Resolution<Resolved> {
   const source = retained !== null ? null : wishesNothing(pod) ? namespace : pod
   const named = source === null ? { value: { network: '', subnets: [] }, error: null } : namedIn(source, objects)
   if (named.value === null) return named
   const wanted = retained?.network ?? named.value.network
   const family = retained?.family ?? parseIPFamily(source?.family, defaults.ipFamily)
-  if (family === null) return fail(noFamily(source?.family ?? ''))
+  if (family === null) return fail(ANNOTATION_IP_FAMILY, noFamily(source?.family ?? ''))
   let type = parseNetworkType(source?.type, defaults.networkType)
-  if (type === null) return fail(noType(source?.type ?? ''))
+  if (type === null) return fail(NETWORK_TYPE, noType(source?.type ?? ''))
   if (wanted !== '') {
     const network = objects.network(wanted)
-    if (network === null) return fail(`network "${wanted}" does not exist`)
+    if (network === null) return fail(SPECIFIED_NETWORK, `network "${wanted}" does not exist`)
     if (!source?.type) {
       const own = parseNetworkType(network.type)
-      if (own === null) return fail(`network "${wanted}" has the unknown type ${JSON.stringify(network.type)}`)
+      if (own === null)
+        return fail(SPECIFIED_NETWORK, `network "${wanted}" has the unknown type ${JSON.stringify(network.type)}`)
       type = own
     }
-    if (type !== network.type) return fail(`network "${wanted}" is of type ${network.type}, not ${type} as asked for`)
+    if (type !== network.type)
+      return fail(NETWORK_TYPE, `network "${wanted}" is of type ${network.type}, not ${type} as asked for`)
   }
   return { value: { network: wanted, subnets: named.value.subnets, type, family }, error: null }
 }
@@ -78,26 +86,35 @@ export function resolveWishes(
 export function namedIn(
   wishes: Wishes,
   objects: NamedObjects,
-): Result<{ readonly network: string; readonly subnets: readonly string[] }> {
+): Resolution<{ readonly network: string; readonly subnets: readonly string[] }> {
   const subnets = splitSpecifiedSubnet(wishes.subnet)
-  if (subnets.value === null) return subnets
+  if (subnets.value === null) return fail(SPECIFIED_SUBNET, subnets.error)
   const facts: SubnetFact[] = []
   for (const name of subnets.value) {
     const fact = objects.subnet(name)
-    if (fact === null) return fail(`specified-subnet "${name}" does not exist`)
+    if (fact === null) return fail(SPECIFIED_SUBNET, `specified-subnet "${name}" does not exist`)
     facts.push(fact)
   }
   const [first, second] = facts
   if (first !== undefined && second !== undefined) {
     if (first.version !== '4' || second.version !== '6') {
-      return fail(`specified-subnet "${wishes.subnet}" must name an IPv4 subnet first and an IPv6 subnet second`)
+      return fail(
+        SPECIFIED_SUBNET,
+        `specified-subnet "${wishes.subnet}" must name an IPv4 subnet first and an IPv6 subnet second`,
+      )
     }
     if (first.network !== second.network) {
-      return fail(`the subnets of "${wishes.subnet}" are in different networks, ${first.network} and ${second.network}`)
+      return fail(
+        SPECIFIED_SUBNET,
+        `the subnets of "${wishes.subnet}" are in different networks, ${first.network} and ${second.network}`,
+      )
     }
   }
   if (first !== undefined && wishes.network !== '' && wishes.network !== first.network) {
-    return fail(`specified-subnet "${wishes.subnet}" is in network "${first.network}", not in "${wishes.network}"`)
+    return fail(
+      SPECIFIED_SUBNET,
+      `specified-subnet "${wishes.subnet}" is in network "${first.network}", not in "${wishes.network}"`,
+    )
   }
   return { value: { network: wishes.network || (first?.network ?? ''), subnets: subnets.value }, error: null }
 }

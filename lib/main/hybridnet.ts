@@ -16,6 +16,10 @@ const programs: Readonly<Record<string, Program>> = {
     summary: 'cluster controllers: allocates addresses (IPAM), keeps statuses and node labels',
     load: () => import('./manager.ts'),
   },
+  webhook: {
+    summary: 'admission: validates Networks, Subnets and pods, steers pods to nodes that can hold them',
+    load: () => import('./webhook.ts'),
+  },
   'install-cni': {
     summary: 'copy the CNI plugin and its configuration to the host',
     load: () => import('./install-cni.ts'),

@@ -3,11 +3,11 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
-import { parseIPFamily, parseNetworkType, type IPFamily, type NetworkType } from '../api/index.ts'
 import { KubeClient, longLivedAbort } from '../kube/index.ts'
 import { selectorProblem, startManager, type Concurrency, type Manager } from '../manager/index.ts'
 import { createLogger, type Logger } from '../telemetry/log.ts'
 import { createRegistry, type Registry } from '../telemetry/metrics.ts'
+import { defaultsOfEnvironment } from './environment.ts'
 import { UsageError, boolFlag, helpText, intFlag, listFlag, parseFlags, stringFlag } from './flags.ts'
 
 export const managerFlags = {
@@ -95,19 +95,6 @@ export function checkFeatureGates(entries: readonly string[]): void {
   }
 }
 
-/** @throws UsageError naming the variable */
-function environment(): { networkType: NetworkType; ipFamily: IPFamily } {
-  const type = process.env['DEFAULT_NETWORK_TYPE'] ?? ''
-  const family = process.env['DEFAULT_IP_FAMILY'] ?? ''
-  const networkType = parseNetworkType(type)
-  if (networkType === null) {
-    throw new UsageError(`DEFAULT_NETWORK_TYPE is '${type}', expected Underlay, Overlay or GlobalBGP`)
-  }
-  const ipFamily = parseIPFamily(family)
-  if (ipFamily === null) throw new UsageError(`DEFAULT_IP_FAMILY is '${family}', expected IPv4, IPv6 or DualStack`)
-  return { networkType, ipFamily }
-}
-
 function answer(response: ServerResponse, status: number, type: string, body: string): void {
   response.writeHead(status, { 'content-type': type })
   response.end(body)
@@ -159,7 +146,7 @@ export async function run(argv: string[]): Promise<number> {
     checkFeatureGates(parsed.values['feature-gates'])
     const problem = selectorProblem(parsed.values['pod-label-selector'])
     if (problem !== null) throw new UsageError(`--pod-label-selector: ${problem}`)
-    settings = { ...environment(), concurrency: parseConcurrency(parsed.values['controller-concurrency']) }
+    settings = { ...defaultsOfEnvironment(), concurrency: parseConcurrency(parsed.values['controller-concurrency']) }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`hybridnet manager: ${error.message}\n`)

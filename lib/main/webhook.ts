@@ -1,0 +1,159 @@
+// `hybridnet webhook`: admission (api.md §4, §5.1, §5.2, §5.4).
+import { KubeClient } from '../kube/index.ts'
+import { createLogger } from '../telemetry/log.ts'
+import { createRegistry } from '../telemetry/metrics.ts'
+import { servePages } from '../telemetry/pages.ts'
+import { startWebhook } from '../webhook/index.ts'
+import { defaultsOfEnvironment } from './environment.ts'
+import { UsageError, boolFlag, durationFlag, helpText, intFlag, listFlag, parseFlags, stringFlag } from './flags.ts'
+
+export const webhookFlags = {
+  kubeconfig: stringFlag('', 'PATH', 'kubeconfig file; KUBECONFIG, then the service account, when empty'),
+  port: intFlag(9898, 0, 65535, 'HTTPS: /validate, /mutate, /healthz and /readyz; 0: any free port'),
+  'metrics-bind-address': stringFlag('0', 'ADDRESS', 'plain HTTP: /metrics, for example :8080; 0: none'),
+  'default-ip-retain': boolFlag(true, 'stateful pods without the ip-retain annotation keep their addresses'),
+  'stateful-workload-kinds': listFlag(
+    ['StatefulSet'],
+    'KIND',
+    'controller kinds whose pods keep their addresses; GROUP/KIND to name the API group too',
+  ),
+  'feature-gates': listFlag(
+    [],
+    'NAME=BOOL',
+    'MultiCluster (rules between clusters); VMIPRetain cannot be turned on yet',
+  ),
+  'service-name': stringFlag('hybridnet-webhook', 'NAME', 'Service by which the API server calls, in NAMESPACE'),
+  'service-port': intFlag(443, 1, 65535, 'port of the Service, for --register-webhooks'),
+  'tls-secret': stringFlag(
+    'hybridnet-webhook-tls',
+    'NAME',
+    'Secret with the certificates all replicas share; made if missing',
+  ),
+  'certificate-lifetime': durationFlag('8760h', 'of a serving certificate; replaced after 80 % of it'),
+  'authority-lifetime': durationFlag(
+    '87600h',
+    'of the authority that issues them; likewise, in steps that lose no call',
+  ),
+  'certificate-settle-time': durationFlag('10m', 'in which all replicas and API servers have seen a new authority'),
+  'register-webhooks': boolFlag(
+    false,
+    'create the two webhook configurations when they are missing (a chart does it otherwise)',
+  ),
+  'max-subnet-addresses': intFlag(
+    0,
+    0,
+    Number.MAX_SAFE_INTEGER,
+    'addresses a new Subnet may hold; 0: any number. The original allows 65536, which is what its manager can bear',
+  ),
+  'log-level': stringFlag('info', 'LEVEL', 'trace, debug, info, warn or error'),
+}
+
+const description = `
+Admission: refuses Networks, Subnets and RemoteClusters that are wrong or would strand pods, with the reason and the way out;
+writes on each new pod the network, type and family it gets and the labels of the nodes that can hold it. Start as many as you
+like: all serve. Manager and nodes decide the same for pods that were admitted without it.
+
+Environment:
+  NAMESPACE             namespace of Service and Secret (default: the pod's own, else kube-system)
+  DEFAULT_NETWORK_TYPE  Underlay, Overlay or GlobalBGP, for pods that ask for nothing (default Underlay)
+  DEFAULT_IP_FAMILY     IPv4, IPv6 or DualStack, likewise (default IPv4)
+`
+
+/** @returns whether MultiCluster is on. @throws UsageError for a gate that is unknown or cannot be turned on */
+export function multiClusterGate(entries: readonly string[]): boolean {
+  let on = false
+  for (const entry of entries) {
+    const [name = '', text = ''] = entry.split('=', 2)
+    if (!['MultiCluster', 'VMIPRetain', 'AllAlpha', 'AllBeta'].includes(name)) {
+      throw new UsageError(`--feature-gates '${entry}': known gates are MultiCluster and VMIPRetain`)
+    }
+    if (!/^(true|false)$/i.test(text))
+      throw new UsageError(`--feature-gates '${entry}': expected ${name}=true or =false`)
+    const value = text.toLowerCase() === 'true'
+    if (value && (name === 'VMIPRetain' || name === 'AllAlpha')) {
+      throw new UsageError(`--feature-gates '${entry}': this version of the webhook does not have VMIPRetain yet`)
+    }
+    if (name === 'MultiCluster') on = value
+  }
+  return on
+}
+
+const DAY = 86_400_000
+
+export async function run(argv: string[]): Promise<number> {
+  let parsed
+  let settings
+  try {
+    parsed = parseFlags(webhookFlags, argv)
+    if (parsed.help) {
+      process.stdout.write(helpText('hybridnet webhook [FLAGS]', description, webhookFlags))
+      return 0
+    }
+    if (parsed.positionals.length > 0) throw new UsageError(`unexpected argument '${parsed.positionals[0] ?? ''}'`)
+    settings = { ...defaultsOfEnvironment(), multiCluster: multiClusterGate(parsed.values['feature-gates']) }
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`hybridnet webhook: ${error.message}\n`)
+    return 2
+  }
+  const { values } = parsed
+  const log = createLogger({ name: 'hybridnet-webhook', level: values['log-level'] })
+  const registry = createRegistry()
+  const client = await KubeClient.load({
+    kubeconfig: values.kubeconfig,
+    userAgent: 'hybridnet-webhook/1',
+    logger: log,
+  })
+  const stopped = new Promise<null>((resolve) => {
+    const onSignal = (signal: string): void => {
+      log.info({ signal }, 'stopping')
+      resolve(null)
+    }
+    process.once('SIGTERM', onSignal)
+    process.once('SIGINT', onSignal)
+  })
+  const address = values['metrics-bind-address']
+  const pages = ['', '0'].includes(address)
+    ? null
+    : await servePages(address, {
+        '/metrics': async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
+      })
+  try {
+    const starting = startWebhook({
+      client,
+      log,
+      registry,
+      rules: {
+        networkType: settings.networkType,
+        ipFamily: settings.ipFamily,
+        ipRetain: values['default-ip-retain'],
+        statefulKinds: values['stateful-workload-kinds'],
+        multiCluster: settings.multiCluster,
+        capacityLimit: values['max-subnet-addresses'],
+      },
+      port: values.port,
+      service: {
+        namespace: process.env['NAMESPACE'] || client.namespace || 'kube-system',
+        name: values['service-name'],
+        port: values['service-port'],
+      },
+      secretName: values['tls-secret'],
+      register: values['register-webhooks'],
+      certificateDays: values['certificate-lifetime'] / DAY,
+      authorityDays: values['authority-lifetime'] / DAY,
+      settleMs: values['certificate-settle-time'],
+    })
+    const webhook = await Promise.race([starting, stopped])
+    // Stopped while waiting for the API server: nothing serves yet.
+    if (webhook === null) process.exit(0)
+    try {
+      await Promise.race([stopped, webhook.failed])
+      return 0
+    } finally {
+      await webhook.stop()
+    }
+  } finally {
+    await pages?.stop()
+    client.close()
+  }
+}

@@ -1,0 +1,193 @@
+// Which rule a review is for, over which reads. Reviews of our kinds are judged one after the other over live reads, and
+// what was just admitted counts until the API server shows it: so of two Overlay Networks made at once through one
+// replica the second is refused. Through two replicas both may pass; the manager then serves the older and reports the other.
+//
+// Pods are judged over the local copy. A refusal by it is checked over live reads first, since the Subnet or Namespace
+// that was missing may be younger than the copy.
+import {
+  NETWORKS,
+  SUBNETS,
+  REMOTE_CLUSTERS,
+  REMOTE_SUBNETS,
+  PODS,
+  apiVersionOf,
+  type Network,
+  type Pod,
+  type RemoteCluster,
+  type RemoteSubnet,
+  type ResourceType,
+  type Subnet,
+} from '../api/index.ts'
+import { errorText, type KubeClient } from '../kube/index.ts'
+import { ALLOWED, type Decision } from './decision.ts'
+import { LiveReads, topologyOf } from './live.ts'
+import type { PodReads, Topology } from './reads.ts'
+import type { Answer, Review } from './review.ts'
+import { mutatePod } from './rules/mutate.ts'
+import { createNetwork, deleteNetwork, updateNetwork } from './rules/network.ts'
+import { validatePod, type PodRuleOptions } from './rules/pod.ts'
+import { checkRemoteCluster, createRemoteSubnet } from './rules/remote.ts'
+import { createSubnet, deleteSubnet, updateSubnet } from './rules/subnet.ts'
+
+export interface RuleOptions extends PodRuleOptions {
+  readonly multiCluster: boolean
+  /** Addresses a Subnet may hold at most; 0 for any number. */
+  readonly capacityLimit: number
+}
+
+export interface JudgeOptions {
+  readonly client: KubeClient
+  readonly cache: PodReads
+  readonly rules: RuleOptions
+}
+
+/** How long an admitted object counts before the API server shows it: longer than a request lasts after its admission. */
+const ADMITTED_MS = 15_000
+
+const kindOf = (resource: ResourceType): string => `${apiVersionOf(resource)}/${resource.kind}`
+
+/** Networks and Subnets admitted a moment ago. */
+class Admitted {
+  readonly #objects = new Map<string, { readonly object: Network | Subnet; readonly until: number }>()
+
+  add(kind: string, object: Network | Subnet): void {
+    this.#objects.set(`${kind} ${object.metadata.name}`, { object, until: Date.now() + ADMITTED_MS })
+  }
+
+  /** The topology with what is not in it yet. */
+  over(topology: Topology): Topology {
+    const now = Date.now()
+    for (const [key, { until }] of this.#objects) if (until <= now) this.#objects.delete(key)
+    const missing = <T extends Network | Subnet>(kind: string, there: readonly T[]): readonly T[] => {
+      const names = new Set(there.map((object) => object.metadata.name))
+      const added = [...this.#objects].flatMap(([key, { object }]) =>
+        key.startsWith(`${kind} `) && !names.has(object.metadata.name) ? [object as T] : [],
+      )
+      return [...there, ...added]
+    }
+    return topologyOf(missing(kindOf(NETWORKS), topology.networks()), missing(kindOf(SUBNETS), topology.subnets()))
+  }
+}
+
+/** Live reads of one review; Networks and Subnets are read once. */
+class ReviewReads extends LiveReads {
+  readonly #admitted: Admitted
+  #topology: Promise<Topology> | null = null
+
+  constructor(client: KubeClient, signal: AbortSignal, admitted: Admitted) {
+    super(client, signal)
+    this.#admitted = admitted
+  }
+
+  override topology(): Promise<Topology> {
+    this.#topology ??= super.topology().then((topology) => this.#admitted.over(topology))
+    return this.#topology
+  }
+}
+
+export class Judge {
+  readonly #options: JudgeOptions
+  readonly #admitted = new Admitted()
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: JudgeOptions) {
+    this.#options = options
+  }
+
+  /** @param signal the review's deadline. Never throws: what cannot be judged is answered with 500 */
+  async validate(review: Review, signal: AbortSignal): Promise<Answer> {
+    return await this.#guarded(async () => {
+      if (review.kind === kindOf(PODS)) {
+        if (review.operation !== 'CREATE') return { decision: ALLOWED, patch: [] }
+        const pod = podOf(review)
+        if (pod === null) return unreadable('object')
+        const { cache, client, rules } = this.#options
+        const first = await validatePod(pod, review.namespace, cache, rules)
+        if (first.allowed) return { decision: first, patch: [] }
+        const decision = await validatePod(pod, review.namespace, new LiveReads(client, signal), rules)
+        return { decision, patch: [] }
+      }
+      const turn = this.#last.then(() => this.#judgeObject(review, signal))
+      this.#last = turn.catch(() => undefined)
+      return await turn
+    })
+  }
+
+  async mutate(review: Review, signal: AbortSignal): Promise<Answer> {
+    return await this.#guarded(async () => {
+      if (review.kind !== kindOf(PODS) || review.operation !== 'CREATE') return { decision: ALLOWED, patch: [] }
+      const pod = podOf(review)
+      if (pod === null) return unreadable('object')
+      const { cache, client, rules } = this.#options
+      const live = new LiveReads(client, signal)
+      // A namespace may be younger than the copy; its absence there says nothing.
+      const reads: PodReads = {
+        topology: () => cache.topology(),
+        holdersOfPod: (namespace, name) => cache.holdersOfPod(namespace, name),
+        namespaceWishes: async (name) => (await cache.namespaceWishes(name)) ?? (await live.namespaceWishes(name)),
+      }
+      const first = await mutatePod(pod, review.namespace, reads, rules)
+      return first.decision.allowed ? first : await mutatePod(pod, review.namespace, live, rules)
+    })
+  }
+
+  async #guarded(work: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await work()
+    } catch (error) {
+      const message = `the object could not be judged: ${errorText(error)}`
+      return { decision: { allowed: false, code: 500, message }, patch: [] }
+    }
+  }
+
+  async #judgeObject(review: Review, signal: AbortSignal): Promise<Answer> {
+    const { kind, operation, object, oldObject, dryRun } = review
+    if (operation !== 'DELETE' && object === null) return unreadable('object')
+    if (operation !== 'CREATE' && oldObject === null) return unreadable('oldObject')
+    signal.throwIfAborted()
+    const reads = new ReviewReads(this.#options.client, signal, this.#admitted)
+    const decision = await this.#rule(review, reads)
+    const admits = decision.allowed && operation !== 'DELETE' && !dryRun
+    if (admits && [kindOf(NETWORKS), kindOf(SUBNETS)].includes(kind)) {
+      this.#admitted.add(kind, object as unknown as Network | Subnet)
+    }
+    return { decision, patch: [] }
+  }
+
+  async #rule({ kind, operation, object, oldObject }: Review, reads: ReviewReads): Promise<Decision> {
+    const { rules } = this.#options
+    switch (`${operation} ${kind}`) {
+      case `CREATE ${kindOf(NETWORKS)}`:
+        return await createNetwork(object as unknown as Network, reads)
+      case `UPDATE ${kindOf(NETWORKS)}`:
+        return await updateNetwork(oldObject as unknown as Network, object as unknown as Network, reads)
+      case `DELETE ${kindOf(NETWORKS)}`:
+        return await deleteNetwork(oldObject as unknown as Network, reads, rules.multiCluster)
+      case `CREATE ${kindOf(SUBNETS)}`:
+        return await createSubnet(object as unknown as Subnet, reads, rules)
+      case `UPDATE ${kindOf(SUBNETS)}`:
+        return await updateSubnet(oldObject as unknown as Subnet, object as unknown as Subnet, reads, rules)
+      case `DELETE ${kindOf(SUBNETS)}`:
+        return await deleteSubnet(oldObject as unknown as Subnet, reads)
+      case `CREATE ${kindOf(REMOTE_CLUSTERS)}`:
+      case `UPDATE ${kindOf(REMOTE_CLUSTERS)}`:
+        return checkRemoteCluster(oldObject as unknown as RemoteCluster | null, object as unknown as RemoteCluster)
+      case `CREATE ${kindOf(REMOTE_SUBNETS)}`:
+        return await createRemoteSubnet(object as unknown as RemoteSubnet, reads)
+      default:
+        // Nothing is known against it (api.md §4.1).
+        return ALLOWED
+    }
+  }
+}
+
+/** The pod with the name and namespace of the request, which the object may lack yet. */
+function podOf({ object, name, namespace }: Review): Pod | null {
+  const metadata = object?.['metadata'] as Pod['metadata'] | undefined
+  if (object === null || typeof metadata !== 'object' || metadata === null) return null
+  return { ...(object as unknown as Pod), metadata: { ...metadata, name: metadata.name || name, namespace } }
+}
+
+function unreadable(field: string): Answer {
+  return { decision: { allowed: false, code: 400, message: `request.${field} is missing or no object` }, patch: [] }
+}
