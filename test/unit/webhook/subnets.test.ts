@@ -133,11 +133,10 @@ test('DELETE: a Subnet in use is refused with its pods', async () => {
   refuses(await deleteSubnet(one, world({ holders })), 'metadata.name is "over4"', '12 addresses', 'default/web-0 (10.0.0.2)', 'web-1 (10.0.0.3, reserved)', 'and 2 more', 'delete these pods') // prettier-ignore
 })
 
-const cluster = (spec: object, name = 'peer'): RemoteCluster =>
-  ({
-    metadata: { name },
-    spec: { apiEndpoint: 'https://10.0.0.1:6443', caData: 'x', certData: 'x', keyData: 'x', ...spec },
-  }) as RemoteCluster
+const cluster = (spec: object, name = 'peer'): RemoteCluster => ({
+  metadata: { name },
+  spec: { apiEndpoint: 'https://10.0.0.1:6443', caData: 'x', certData: 'x', keyData: 'x', ...spec },
+})
 
 test('RemoteClusters', () => {
   for (const apiEndpoint of ['https://10.0.0.1:6443', 'https://api:6443', 'https://[fd00::1]:6443', 'https://a.b']) {

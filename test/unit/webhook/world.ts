@@ -7,8 +7,11 @@ import * as assert from 'uvu/assert'
 
 export const N = 'networking.alibaba.com/'
 
-export const network = (name: string, spec: object, status: object = {}): Network =>
-  ({ metadata: { name }, spec, status }) as Network
+export const network = (name: string, spec: object, status: object = {}): Network => ({
+  metadata: { name },
+  spec,
+  status,
+})
 
 export const subnet = (name: string, network: string, range: object, spec: object = {}, status: object = {}): Subnet =>
   ({ metadata: { name }, spec: { network, range: { version: '4', ...range }, ...spec }, status }) as Subnet
@@ -75,5 +78,5 @@ export function pod(annotations: Record<string, string> = {}, spec: object = {},
   return {
     metadata: { name: 'web-0', namespace: 'default', annotations: texts, ownerReferences: owners },
     spec,
-  } as Pod
+  }
 }
