@@ -61,6 +61,15 @@ export class Registration {
     this.#all()
   }
 
+  /** Whether the configurations there are have these authorities, as last seen. */
+  trusts(authorities: string): boolean {
+    const bundle = Buffer.from(authorities).toString('base64')
+    return [...this.#kept.values()].every(({ informer, wanted }) => {
+      const found = informer.store.get(wanted.metadata.name)
+      return found === undefined || bundlePatch(found, bundle) === null
+    })
+  }
+
   #all(): void {
     for (const key of this.#kept.keys()) this.#queue.add(key)
   }

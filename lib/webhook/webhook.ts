@@ -32,6 +32,8 @@ export interface WebhookOptions {
   readonly authorityDays?: number | undefined
   /** Milliseconds in which every replica and API server has seen a change; ten minutes. */
   readonly settleMs?: number | undefined
+  /** Part of its life after which a certificate is replaced; 0.8. */
+  readonly renewAt?: number | undefined
 }
 
 export interface Webhook {
@@ -73,7 +75,9 @@ export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
       certificateDays: options.certificateDays ?? 365,
       authorityDays: options.authorityDays ?? 3650,
       settleMs: options.settleMs ?? 600_000,
+      renewAt: options.renewAt ?? 0.8,
     },
+    trusted: (authorities) => registration.trusts(authorities),
     onMaterial: (now) => {
       material = now
       const [cert] = certificatesIn(now.cert)

@@ -20,6 +20,8 @@ export interface KeeperOptions {
   readonly settings: CertificateSettings
   /** Called with each usable state of the Secret that differs from the one before. */
   readonly onMaterial: (material: Material) => void
+  /** Whether callers are known to trust these authorities. */
+  readonly trusted: (authorities: string) => boolean
 }
 
 const FIELDS = { authorities: 'ca.crt', authorityKey: 'ca.key', cert: 'tls.crt', key: 'tls.key' } as const
@@ -68,9 +70,11 @@ export class CertificateKeeper {
     const material = secret === null ? null : materialOf(secret)
     const usable = material !== null && unusable(material, settings, now) === null
     if (usable) this.#serve(material)
-    const step = nextStep(material, settings, now)
+    const trusted = material !== null && this.#options.trusted(material.authorities)
+    const step = nextStep(material, settings, now, trusted)
     if (step === null) {
-      if (material !== null) this.#queue.addAfter(KEY, waitFor(material, settings, now))
+      const wait = material === null || !trusted ? 1000 : waitFor(material, settings, now)
+      this.#queue.addAfter(KEY, wait)
       return
     }
     try {

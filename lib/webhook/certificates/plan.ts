@@ -25,6 +25,8 @@ export interface CertificateSettings {
   readonly authorityDays: number
   /** Milliseconds within which every caller and replica has seen a change of the Secret. */
   readonly settleMs: number
+  /** Part of its life after which a certificate is replaced. */
+  readonly renewAt: number
 }
 
 export interface Step {
@@ -32,16 +34,14 @@ export interface Step {
   readonly material: Material
 }
 
-/** Part of its life after which a certificate is replaced. */
-const RENEW_AT = 0.8
 /** Certificates begin this much in the past (lib/tls), for clocks that differ. */
 const BACKDATED_MS = 5 * 60_000
 
 const begins = (certificate: X509Certificate): number => Date.parse(certificate.validFrom)
 const ends = (certificate: X509Certificate): number => Date.parse(certificate.validTo)
 const made = (certificate: X509Certificate): number => begins(certificate) + BACKDATED_MS
-const renewal = (certificate: X509Certificate): number =>
-  made(certificate) + (ends(certificate) - made(certificate)) * RENEW_AT
+const renewal = (certificate: X509Certificate, { renewAt }: CertificateSettings): number =>
+  made(certificate) + (ends(certificate) - made(certificate)) * renewAt
 
 export function certificatesIn(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? []
@@ -71,23 +71,32 @@ export function unusable(material: Material, settings: CertificateSettings, now:
   }
 }
 
-/** The next step that is due; null when there is none now. */
-export function nextStep(material: Material | null, settings: CertificateSettings, now: number): Step | null {
+/**
+ * The next step that is due; null when there is none now.
+ *
+ * @param trusted whether every configuration is known to have these authorities; no certificate is issued before
+ */
+export function nextStep(
+  material: Material | null,
+  settings: CertificateSettings,
+  now: number,
+  trusted: boolean,
+): Step | null {
   const broken = material === null ? 'there are none' : unusable(material, settings, now)
   if (material === null || broken !== null) return { reason: broken ?? '', material: fresh(settings) }
   const authorities = certificatesIn(material.authorities)
   const [newest] = authorities as [X509Certificate]
   const [cert] = certificatesIn(material.cert) as [X509Certificate]
-  if (now >= renewal(newest)) {
+  if (now >= renewal(newest, settings)) {
     const authority = createAuthority('hybridnet-webhook', settings.authorityDays)
     return {
       reason: 'the authority nears its end: a new one is trusted beside it',
       material: { ...material, authorities: authority.cert + material.authorities, authorityKey: authority.key },
     }
   }
-  const settled = now >= made(newest) + settings.settleMs
+  const settled = trusted && now >= made(newest) + settings.settleMs
   const current = cert.verify(newest.publicKey)
-  if (settled && (!current || now >= renewal(cert))) {
+  if (settled && (!current || now >= renewal(cert, settings))) {
     return {
       reason: current ? 'the certificate nears its end' : 'the new authority is known everywhere',
       material: { ...material, ...leaf({ cert: newest.toString(), key: material.authorityKey }, settings) },
@@ -108,7 +117,7 @@ export function waitFor(material: Material, settings: CertificateSettings, now: 
   const [newest] = authorities
   const [cert] = certificatesIn(material.cert)
   if (newest === undefined || cert === undefined) return 1000
-  const times = [renewal(newest), renewal(cert), ends(cert)]
+  const times = [renewal(newest, settings), renewal(cert, settings), ends(cert)]
   if (authorities.length > 1) times.push(made(newest) + settings.settleMs, made(cert) + settings.settleMs)
   const next = Math.min(...times.filter((time) => time > now), now + 3_600_000)
   return Math.max(1000, next - now)
