@@ -68,7 +68,7 @@ export class CertificateKeeper {
     const secret = this.#secrets.store.get(`${namespace}/${secretName}`) ?? null
     const now = Date.now()
     const material = secret === null ? null : materialOf(secret)
-    const usable = material !== null && unusable(material, settings, now) === null
+    const usable = material !== null && unusable(material, now) === null
     if (usable) this.#serve(material)
     const trusted = material !== null && this.#options.trusted(material.authorities)
     const step = nextStep(material, settings, now, trusted)

@@ -7,6 +7,7 @@
 //   3. after another one the old authority is dropped
 // A certificate alone is replaced in one step, as its authority is trusted already.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { createAuthority, issue } from '../../tls/index.ts'
 
 /** PEM, all of it. */
@@ -49,7 +50,7 @@ export function certificatesIn(pem: string): X509Certificate[] {
 }
 
 /** What is wrong with the material, so that it cannot be served; null when it can. */
-export function unusable(material: Material, settings: CertificateSettings, now: number): string | null {
+export function unusable(material: Material, now: number): string | null {
   try {
     const authorities = certificatesIn(material.authorities)
     const [cert] = certificatesIn(material.cert)
@@ -59,10 +60,6 @@ export function unusable(material: Material, settings: CertificateSettings, now:
     const issuer = authorities.find((authority) => cert.verify(authority.publicKey))
     if (issuer === undefined) return 'the certificate is of an authority that is not trusted'
     if (ends(issuer) <= now) return 'the authority of the certificate has expired'
-    const missing = settings.names.find(
-      (name) => cert.checkHost(name) === undefined && cert.checkIP(name) === undefined,
-    )
-    if (missing !== undefined) return `the certificate is not for ${missing}`
     if (!cert.checkPrivateKey(createPrivateKey(material.key))) return 'the key is not that of the certificate'
     if (!newest.checkPrivateKey(createPrivateKey(material.authorityKey))) return 'the key is not that of the authority'
     return null
@@ -82,7 +79,7 @@ export function nextStep(
   now: number,
   trusted: boolean,
 ): Step | null {
-  const broken = material === null ? 'there are none' : unusable(material, settings, now)
+  const broken = material === null ? 'there are none' : unusable(material, now)
   if (material === null || broken !== null) return { reason: broken ?? '', material: fresh(settings) }
   const authorities = certificatesIn(material.authorities)
   const [newest] = authorities as [X509Certificate]
@@ -96,9 +93,16 @@ export function nextStep(
   }
   const settled = trusted && now >= made(newest) + settings.settleMs
   const current = cert.verify(newest.publicKey)
-  if (settled && (!current || now >= renewal(cert, settings))) {
+  const missing = settings.names.find(
+    (name) => (isIP(name) === 0 ? cert.checkHost(name) : cert.checkIP(name)) === undefined,
+  )
+  if (settled && (!current || missing !== undefined || now >= renewal(cert, settings))) {
     return {
-      reason: current ? 'the certificate nears its end' : 'the new authority is known everywhere',
+      reason: !current
+        ? 'the new authority is known everywhere'
+        : missing !== undefined
+          ? `the certificate is not for ${missing}`
+          : 'the certificate nears its end',
       material: { ...material, ...leaf({ cert: newest.toString(), key: material.authorityKey }, settings) },
     }
   }
