@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from './context.ts'
 import { decode, editable, parseFieldValidation } from './decode.ts'
 import type { Decoded, FieldValidation } from './decode.ts'
-import { StatusError, badRequest, fieldError, invalid, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts' // prettier-ignore
+import { StatusError, badRequest, conflict, fieldError, invalid, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts' // prettier-ignore
 import { isObject, text } from './json.ts'
 import { negotiate } from './negotiate.ts'
 import type { Occasion } from './admission/index.ts'
@@ -159,6 +159,11 @@ export async function putObject(exchange: Exchange, part: Part): Promise<void> {
   if (absent && part === '' && resource.createsOnUpdate === true) {
     if ((body.metadata.name ??= name) !== name)
       throw badRequest(`the name of the object (${body.metadata.name}) does not match the name on the URL (${name})`)
+    const { uid = '' } = body.metadata
+    // As from the real server's store: a PUT takes the uid for a precondition, and there is nothing to hold it against.
+    if (uid !== '')
+      throw conflict(resource, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: `)
+    delete body.metadata.resourceVersion
     const steps = createSteps(context, resource, namespace, body, writeOptions(exchange))
     sendObject(response, 201, resource, await context.admission.run(steps, occasionOf(exchange, 'Update')), wanted)
     return

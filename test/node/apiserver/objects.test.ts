@@ -2,6 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { configMap, pod, startRig } from '../../support/apiserver.ts'
+import type { KubeObject } from '../../../lib/standalone/apiserver/types.ts'
 import type { Rig } from '../../support/apiserver.ts'
 
 const test = suite('objects')
@@ -137,6 +138,23 @@ test('an update that changes nothing is no write', async () => {
     { 'content-type': 'application/merge-patch+json' },
   )
   assert.is(patched.metadata.resourceVersion, first.metadata.resourceVersion)
+})
+
+test('a PUT makes a Lease that is not there, but not one that was there before', async () => {
+  const path = '/apis/coordination.k8s.io/v1/namespaces/default/leases/made'
+  const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'made' }, spec: {} }
+  const made = await rig.call('PUT', path, lease)
+  assert.is(made.code, 201)
+  const body = made.body as unknown as KubeObject
+  await rig.ok('DELETE', path)
+  const again = await rig.call('PUT', path, body)
+  assert.is(again.code, 409)
+  assert.match(again.message, /Precondition failed: UID in precondition: [0-9a-f-]{36}, UID in object meta: $/)
+  const metadata = { ...body.metadata }
+  delete metadata.uid
+  const anew = await rig.call('PUT', path, { ...lease, metadata } as never)
+  assert.is(anew.code, 201)
+  assert.is.not((anew.body as unknown as KubeObject).metadata.uid, body.metadata.uid)
 })
 
 test('patches of every kind', async () => {

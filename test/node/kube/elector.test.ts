@@ -198,9 +198,11 @@ test('a lease taken away is noticed at the next renewal', () =>
 
 test('a lease that the server has forgotten is made anew by its leader', () =>
   withRig(async ({ client, candidate }) => {
-    const { elector: first } = await candidate('first', { retryPeriodMs: 100 })
+    // A lease so long that no pause of this process outlasts it.
+    const long = { leaseDurationMs: 60_000, renewDeadlineMs: 40_000 }
+    const { elector: first } = await candidate('first', { ...long, retryPeriodMs: 100 })
     await first.start().acquired
-    const { elector: second } = await candidate('second')
+    const { elector: second } = await candidate('second', long)
     second.start()
     await eventually(() => second.holder === 'first', 20_000)
     const { uid } = (await client.get<Lease>(leaseResource, ref)).metadata
