@@ -46,26 +46,45 @@ const ADMITTED_MS = 15_000
 
 const kindOf = (resource: ResourceType): string => `${apiVersionOf(resource)}/${resource.kind}`
 
-/** Networks and Subnets admitted a moment ago. */
-class Admitted {
-  readonly #objects = new Map<string, { readonly object: Network | Subnet; readonly until: number }>()
+interface AdmittedObject {
+  readonly object: Network | Subnet
+  readonly until: number
+  /** The API server has shown it: when it is missing again, it is gone. */
+  shown: boolean
+}
 
-  add(kind: string, object: Network | Subnet): void {
-    this.#objects.set(`${kind} ${object.metadata.name}`, { object, until: Date.now() + ADMITTED_MS })
+/** Networks and Subnets whose creation or change was admitted a moment ago. */
+class Admitted {
+  readonly #objects = new Map<string, AdmittedObject>()
+
+  add(kind: string, object: Network | Subnet, shown: boolean): void {
+    this.#objects.set(`${kind} ${object.metadata.name}`, { object, until: Date.now() + ADMITTED_MS, shown })
+  }
+
+  delete(kind: string, name: string): void {
+    this.#objects.delete(`${kind} ${name}`)
   }
 
   /** The topology with what is not in it yet. */
   over(topology: Topology): Topology {
     const now = Date.now()
     for (const [key, { until }] of this.#objects) if (until <= now) this.#objects.delete(key)
-    const missing = <T extends Network | Subnet>(kind: string, there: readonly T[]): readonly T[] => {
+    const merged = <T extends Network | Subnet>(kind: string, there: readonly T[]): readonly T[] => {
       const names = new Set(there.map((object) => object.metadata.name))
-      const added = [...this.#objects].flatMap(([key, { object }]) =>
-        key.startsWith(`${kind} `) && !names.has(object.metadata.name) ? [object as T] : [],
+      const added = [...this.#objects].flatMap(([key, { object, shown }]) =>
+        key.startsWith(`${kind} `) && !shown && !names.has(object.metadata.name) ? [object as T] : [],
       )
-      return [...there, ...added]
+      const present = there.map((object) => {
+        const admitted = this.#objects.get(`${kind} ${object.metadata.name}`)
+        if (admitted === undefined) return object
+        admitted.shown = true
+        const { uid, generation = 0 } = admitted.object.metadata
+        const newer = uid === object.metadata.uid && generation > (object.metadata.generation ?? 0)
+        return newer ? (admitted.object as T) : object
+      })
+      return [...present, ...added]
     }
-    return topologyOf(missing(kindOf(NETWORKS), topology.networks()), missing(kindOf(SUBNETS), topology.subnets()))
+    return topologyOf(merged(kindOf(NETWORKS), topology.networks()), merged(kindOf(SUBNETS), topology.subnets()))
   }
 }
 
@@ -147,9 +166,11 @@ export class Judge {
     signal.throwIfAborted()
     const reads = new ReviewReads(this.#options.client, signal, this.#admitted)
     const decision = await this.#rule(review, reads)
-    const admits = decision.allowed && operation !== 'DELETE' && !dryRun
-    if (admits && [kindOf(NETWORKS), kindOf(SUBNETS)].includes(kind)) {
-      this.#admitted.add(kind, object as unknown as Network | Subnet)
+    if (decision.allowed && !dryRun && [kindOf(NETWORKS), kindOf(SUBNETS)].includes(kind)) {
+      const { metadata } = (object ?? oldObject) as unknown as Network | Subnet
+      const ends = operation === 'DELETE' || (metadata.deletionTimestamp ?? null) !== null
+      if (ends) this.#admitted.delete(kind, metadata.name)
+      else this.#admitted.add(kind, object as unknown as Network | Subnet, operation === 'UPDATE')
     }
     return { decision, patch: [] }
   }

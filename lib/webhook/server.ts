@@ -61,7 +61,12 @@ export class WebhookServer {
         headersTimeout: 10_000,
         requestTimeout: MAX_TIMEOUT_MS,
       },
-      (request, response) => void this.#handle(request, response),
+      (request, response) => {
+        this.#handle(request, response).catch((error: unknown) => {
+          log.debug({ err: error }, 'an admission request was not answered')
+          response.destroy()
+        })
+      },
     )
     this.#server = server
     server.on('tlsClientError', (error: Error) => log.debug({ err: error }, 'a TLS handshake failed'))
@@ -88,8 +93,8 @@ export class WebhookServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', 'https://webhook')
-    const path = url.pathname
+    // Not by URL, which throws at targets that anybody may send.
+    const [path = '/', search = ''] = (request.url ?? '/').split('?', 2)
     if (path === '/healthz') return send(response, 200, 'text/plain', 'ok')
     if (path === '/readyz') {
       const missing = this.#stopping ? 'stopping' : this.#options.notReady()
@@ -108,7 +113,8 @@ export class WebhookServer {
       if (body === null) {
         code = 413
         send(response, code, 'text/plain', `the body is longer than ${BODY_LIMIT} bytes`)
-      } else send(response, 200, 'application/json', await this.#answer(path, request, body, url.searchParams))
+      } else
+        send(response, 200, 'application/json', await this.#answer(path, request, body, new URLSearchParams(search)))
     } catch (error) {
       // The caller went away, or the answer could not be written: there is nobody to tell.
       code = 500

@@ -199,6 +199,35 @@ test('of two that exclude each other, made at once, one replica admits one', asy
   assert.equal(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
 })
 
+test("what was deleted or changed a moment ago stands in nobody's way", async () => {
+  await network('brief', { type: 'Underlay', netID: 7, nodeSelector: { rack: 'r1' } })
+  await client.patch('merge', NETWORKS, { name: 'brief' }, { metadata: { labels: { touched: 'yes' } } })
+  await client.create(SUBNETS, {
+    metadata: { name: 'brief-1' },
+    spec: { network: 'brief', range: { version: '4', cidr: '10.77.0.0/24', gateway: '10.77.0.1' } },
+  } as never)
+  await client.patch('merge', SUBNETS, { name: 'brief-1' }, { metadata: { labels: { touched: 'yes' } } })
+  await client.delete(SUBNETS, { name: 'brief-1' })
+  await client.delete(NETWORKS, { name: 'brief' })
+  await network('brief', { type: 'Underlay', netID: 7, nodeSelector: { rack: 'r1' } })
+  await client.delete(NETWORKS, { name: 'brief' })
+})
+
+test('a request target that is no URL does no harm', async () => {
+  const port = replicas[0]?.webhook.port ?? 0
+  const answer = await new Promise<string>((resolve, reject) => {
+    let text = ''
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () =>
+      socket.end('GET // HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+    )
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.on('close', () => resolve(text))
+    socket.on('error', reject)
+  })
+  assert.match(answer, /^HTTP\/1\.1 404 /)
+  await network('still-judged', { type: 'Underlay', netID: 8, nodeSelector: { rack: 'r2' } }, true)
+})
+
 test('pods: written on, steered, refused; those who opt out are not asked about', async () => {
   await subnet('s3', '10.3.0.0/24')
   await client.patchStatus('merge', NETWORKS, { name: 'over' }, { status: { statistics: { total: 9, used: 0, available: 9 } } }) // prettier-ignore
