@@ -55,6 +55,10 @@ export interface NetfilterOptions {
 
 /** An own commit whose notification has not come by then was lost. */
 const ECHO_MS = 1000
+/** Between looks at a table while the other one is contested. */
+const BESIDE_FIGHT_MS = 5000
+const MAIN_KEY = 'nft inet hybridnet'
+const FAN_OUT_KEY = 'nft netdev hybridnet'
 const RETRY_FIRST_MS = 200
 const RETRY_LONGEST_MS = 30_000
 
@@ -69,6 +73,8 @@ export class Netfilter {
   /** What `#actual` last was: another listing is somebody else's doing. Null before the first. */
   #known: ReadonlyMap<string, ReadonlySet<string>> | null = null
   readonly #contests = new Contests()
+  /** When a table was last looked at while the other was contested, by key. */
+  readonly #examined = new Map<string, number>()
   #repairs = 0
   /** Ends a hold. */
   #holdTimer: NodeJS.Timeout | null = null
@@ -103,7 +109,7 @@ export class Netfilter {
 
   get status(): NetfilterStatus {
     return {
-      inSync: this.#started && this.#running === null && this.#retry === null && !this.#doubted,
+      inSync: this.#started && this.#running === null && this.#retry === null && !this.#doubted && !this.#fanOutDoubted,
       transactions: this.#transactions,
       fanOut: this.#mode,
       error: this.#error,
@@ -148,6 +154,7 @@ export class Netfilter {
   /** The tables may have been changed by somebody else, or with the VXLAN device: list them before the next change. */
   doubt(): void {
     this.#doubted = true
+    this.#fanOutDoubted = true
     this.sync()
   }
 
@@ -185,9 +192,9 @@ export class Netfilter {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#monitor?.close()
+    await this.#running
     for (const timer of [this.#retry, this.#echoTimer, this.#holdTimer]) if (timer !== null) clearTimeout(timer)
     this.#retry = null
-    await this.#running
   }
 
   /** Resolves when no transaction runs. */
@@ -201,13 +208,11 @@ export class Netfilter {
     try {
       do {
         this.#again = false
-        if (this.#doubted) {
-          this.#actual = null
-          if (this.#heldBack()) continue
+        if (this.#doubted && !this.#heldBack(MAIN_KEY, this.#changed.size > 0)) {
           this.#doubted = false
-          this.#fanOutDoubted = true
+          this.#actual = null
         }
-        if (this.#fanOutDoubted) {
+        if (this.#fanOutDoubted && !this.#heldBack(FAN_OUT_KEY, this.#stood !== this.#vxlanIndex)) {
           this.#fanOutDoubted = false
           this.#fannedOut = undefined
         }
@@ -224,19 +229,29 @@ export class Netfilter {
     this.#options.onProgress()
   }
 
-  /** Whether a change of somebody else's has to stay for now; `#holdTimer` comes back to it. */
-  #heldBack(): boolean {
+  /**
+   * Whether what somebody else may have changed of a table has to stay for now; `#holdTimer` comes back to it. Notifications do not
+   * tell the tables apart: while one is contested the other is looked at now and then.
+   *
+   * @param wished there is a wish for the table: it is no answer to the other writer
+   */
+  #heldBack(key: string, wished: boolean): boolean {
     const now = Date.now()
-    const until = this.#contests.nextAt(now)
-    // A wish is no answer to the other writer; nor may one wait that failed a moment ago.
-    if (until === null || this.#changed.size > 0 || this.#fanOutDoubted || this.#failures > 0) return false
+    const next = this.#contests.nextAt(now)
+    // Nor may a change wait that failed a moment ago.
+    if (next === null || wished || this.#failures > 0) return false
+    const due = this.#contests.held(key, now) ? next : (this.#examined.get(key) ?? 0) + BESIDE_FIGHT_MS
+    if (due <= now) {
+      this.#examined.set(key, now)
+      return false
+    }
     if (this.#holdTimer !== null) clearTimeout(this.#holdTimer)
     this.#holdTimer = setTimeout(
       () => {
         this.#holdTimer = null
         this.sync()
       },
-      until - now + 1,
+      Math.min(due, next) - now + 1,
     )
     return true
   }
@@ -258,6 +273,7 @@ export class Netfilter {
 
   #fail(error: unknown): void {
     this.#doubted = true
+    this.#fanOutDoubted = true
     this.#error = error instanceof Error ? error.message : String(error)
     if (this.#failures === 0) this.#options.log.error({ err: error }, 'nftables change failed; retrying')
     const delay = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#failures++)
@@ -312,7 +328,7 @@ export class Netfilter {
     }
     this.#actual = wanted
     this.#known = wanted
-    if (known !== null && foreign !== null) this.#noteRepair('nft inet hybridnet', foreign)
+    if (known !== null && foreign !== null) this.#noteRepair(MAIN_KEY, foreign)
   }
 
   async #syncFanOut(): Promise<void> {
@@ -337,7 +353,7 @@ export class Netfilter {
     const stood = this.#stood === index
     if (!(await this.#hangsOn(table, vxlan))) {
       await this.#apply(replaceTable(table, new Map()))
-      if (stood) this.#noteRepair('nft netdev hybridnet', 'not as written')
+      if (stood) this.#noteRepair(FAN_OUT_KEY, 'not as written')
     }
     this.#fannedOut = vxlan
     this.#stood = index
