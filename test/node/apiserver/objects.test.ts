@@ -152,7 +152,7 @@ test('a PUT makes a Lease that is not there, but not one that was there before',
   assert.match(again.message, /Precondition failed: UID in precondition: [0-9a-f-]{36}, UID in object meta: $/)
   const metadata = { ...body.metadata }
   delete metadata.uid
-  const anew = await rig.call('PUT', path, { ...lease, metadata } as never)
+  const anew = await rig.call('PUT', path, { ...lease, metadata })
   assert.is(anew.code, 201)
   assert.is.not((anew.body as unknown as KubeObject).metadata.uid, body.metadata.uid)
 })
