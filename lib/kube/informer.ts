@@ -99,9 +99,6 @@ export class Informer<T = KubeObject> {
   #staleEvents = 0
   /** Keys that only our memory has. */
   readonly #held = new Set<string>()
-  #replacing = false
-  /** The hold ended while a list was being taken over. */
-  #releaseDue = false
   #release: NodeJS.Timeout | null = null
   #handlerErrors = 0
 
@@ -185,8 +182,6 @@ export class Informer<T = KubeObject> {
   #project(raw: KubeObject): Item<T> | null {
     const key = objectKey(raw.metadata)
     const { resourceVersion = '', uid = '' } = raw.metadata
-    // The server has it, whenever the rest of its list arrives.
-    this.#held.delete(key)
     try {
       const value = this.#options.project ? this.#options.project(raw) : (raw as T)
       if (value === null) return null
@@ -201,16 +196,6 @@ export class Informer<T = KubeObject> {
   }
 
   async #replace(items: Item<T>[], rewound: boolean, signal: AbortSignal): Promise<void> {
-    this.#replacing = true
-    try {
-      await this.#takeOver(items, rewound, signal)
-    } finally {
-      this.#replacing = false
-      if (this.#releaseDue) this.#letGo()
-    }
-  }
-
-  async #takeOver(items: Item<T>[], rewound: boolean, signal: AbortSignal): Promise<void> {
     let sliceEnd = performance.now() + sliceMs
     const breathe = async (): Promise<void> => {
       this.#flush()
@@ -284,9 +269,6 @@ export class Informer<T = KubeObject> {
 
   #letGo(): void {
     this.#release = null
-    // A list that is being taken over decides first.
-    this.#releaseDue = this.#replacing
-    if (this.#replacing) return
     this.#options.logger?.warn({ resource: this.resource.plural, objects: this.#held.size }, 'not seen again: deleted')
     for (const key of this.#held) this.#remove(key, null)
     this.#held.clear()
