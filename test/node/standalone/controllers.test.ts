@@ -199,7 +199,7 @@ test('a StatefulSet goes up in order and down in reverse, and waits for each pod
     for (const name of namesOf('db')) if (order.at(-1) !== name && !order.includes(name)) order.push(name)
   }, 1)
   await client.create(STATEFUL_SETS, workload('db', 'slow', { replicas: 3, serviceName: 'db' }))
-  await eventually(() => down.at(-1)?.length === 1)
+  await eventually(() => namesOf('db').length === 1)
   await new Promise((resolve) => setTimeout(resolve, 200))
   assert.equal(namesOf('db'), ['db-0'], 'the second waits for the first')
   broken.delete('slow')
