@@ -30,6 +30,7 @@ Napi::Value ToUint32Array(Napi::Env env, Words words) {
   auto* kept = new Words(std::move(words));
   const Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
       env, kept->data(), size * sizeof(uint32_t), [](Napi::BasicEnv, void*, Words* owned) { delete owned; }, kept);
+  if (buffer.IsEmpty()) return {};
   return Napi::Uint32Array::New(env, size, buffer, 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "arguments.h"
 #include "channel.h"
 #include "words.h"
 
@@ -26,7 +27,7 @@ struct Addon {
 
 JobPool& JobsOf(Napi::Env env);
 
-/** Hands the buffer to JavaScript without a copy. */
+/** Hands the buffer to JavaScript without a copy. Empty in an environment that is going away. */
 Napi::Value ToUint32Array(Napi::Env env, Words words);
 
 Napi::Function DefineSocket(Napi::Env env);

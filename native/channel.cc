@@ -48,13 +48,20 @@ Napi::Error ToError(Napi::Env env, const Failure& failure) {
   return error;
 }
 
+Completion::Completion(Napi::Env env) : env_(env) {
+  if (napi_create_promise(env, &deferred_, &promise_) != napi_ok) promise_ = nullptr;
+  ChannelOf(env).Hold(env);
+}
+
 void Completion::Run(Napi::Env env) {
   ChannelOf(env).Drop(env);
   Settle(env);
+  if (deferred_ == nullptr) return;
+  // Neither can fail but in an environment that is going away.
   if (failure) {
-    deferred_.Reject(ToError(env, failure).Value());
+    napi_reject_deferred(env, deferred_, ToError(env, failure).Value());
   } else {
-    deferred_.Resolve(Result(env));
+    napi_resolve_deferred(env, deferred_, Result(env));
   }
 }
 

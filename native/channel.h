@@ -52,8 +52,9 @@ Napi::Error ToError(Napi::Env env, const Failure& failure);
 /** Base of everything that answers a promise: holds the channel from creation until the answer. */
 class Completion : public Task {
  public:
-  explicit Completion(Napi::Env env) : deferred_(Napi::Promise::Deferred::New(env)) { ChannelOf(env).Hold(env); }
-  Napi::Promise promise() const { return deferred_.Promise(); }
+  explicit Completion(Napi::Env env);
+  /** While the call that made this lasts. Empty when the environment is going away: nobody waits for the answer. */
+  Napi::Value promise() const { return {env_, promise_}; }
   void Run(Napi::Env env) final;
 
   /** Filled by the thread that did the work. */
@@ -66,7 +67,9 @@ class Completion : public Task {
   virtual void Settle(Napi::Env) {}
 
  private:
-  Napi::Promise::Deferred deferred_;
+  napi_env env_;
+  napi_deferred deferred_ = nullptr;
+  napi_value promise_ = nullptr;
 };
 
 /** Runs `stop` when the environment ends, unless forgotten before. */

@@ -26,13 +26,6 @@ namespace {
 
 constexpr size_t kMaxOutput = 256U << 20;
 
-std::vector<std::string> ToStrings(const Napi::Value& value) {
-  std::vector<std::string> result;
-  const auto array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); i++) result.push_back(array.Get(i).ToString().Utf8Value());
-  return result;
-}
-
 std::vector<char*> Pointers(std::vector<std::string>* strings) {
   std::vector<char*> pointers;
   for (std::string& string : *strings) pointers.push_back(string.data());
@@ -174,14 +167,13 @@ class CommandJob final : public Job {
 /** runCommand(namespaceFd, arguments, environment, input, milliseconds): Promise<[status, stdout, stderr]> */
 Napi::Value JsRunCommand(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  std::vector<std::string> arguments = ToStrings(info[1]);
+  std::vector<std::string> arguments = ToTexts(info[1]);
   if (arguments.empty()) {
     Napi::TypeError::New(env, "runCommand: no command").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  return JobsOf(env).Submit(
-      env, new CommandJob(env, info[0].ToNumber().Int32Value(), std::move(arguments), ToStrings(info[2]),
-                          info[3].ToString().Utf8Value(), info[4].ToNumber().Int32Value()));
+  return JobsOf(env).Submit(env, new CommandJob(env, ToInt32(info[0]), std::move(arguments), ToTexts(info[2]),
+                                                ToText(info[3]), ToInt32(info[4])));
 }
 
 }  // namespace

@@ -29,8 +29,12 @@ JobPool::JobPool(Napi::Env env, Channel* channel) : channel_(channel) {
       env, [](void* self) { static_cast<JobPool*>(self)->Stop(); }, this);
 }
 
-Napi::Promise JobPool::Submit(Napi::Env env, Job* job) {
-  const Napi::Promise promise = job->promise();
+Napi::Value JobPool::Submit(Napi::Env env, Job* job) {
+  const Napi::Value promise = job->promise();
+  if (promise.IsEmpty()) {
+    ChannelOf(env).Post(job);
+    return promise;
+  }
   Reap();
   int error = 0;
   {

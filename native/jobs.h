@@ -40,8 +40,8 @@ class JobPool {
   JobPool& operator=(const JobPool&) = delete;
   ~JobPool() { Stop(); }
 
-  /** Takes the job; answers its promise when done. */
-  Napi::Promise Submit(Napi::Env env, Job* job);
+  /** Takes the job; answers its promise when done. Without a promise it is not carried out. */
+  Napi::Value Submit(Napi::Env env, Job* job);
 
  private:
   struct Worker {

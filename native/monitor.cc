@@ -42,9 +42,9 @@ class Monitor final : public SubscriptionObject<Monitor> {
   /** new Monitor(namespaceFd, groups, receiveBytes, queueBytes, (words: Uint32Array, loss: 0 | 1 | 2, errno) => void)
    */
   explicit Monitor(const Napi::CallbackInfo& info) : SubscriptionObject(info) {
-    const uint32_t groups = info[1].ToNumber().Uint32Value();
-    const int receiveBytes = info[2].ToNumber().Int32Value();
-    queueWords_ = info[3].ToNumber().Uint32Value() / sizeof(uint32_t);
+    const uint32_t groups = ToUint32(info[1]);
+    const int receiveBytes = ToInt32(info[2]);
+    queueWords_ = ToUint32(info[3]) / sizeof(uint32_t);
     buffer_.reset(new uint64_t[kDatagrams * kDatagramBytes / sizeof(uint64_t)]);
     Run(
         info.Env(), info[0], info[4], [this, groups, receiveBytes] { return Open(groups, receiveBytes); },

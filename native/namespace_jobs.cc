@@ -18,7 +18,7 @@ namespace {
 Napi::Value JsOpenNamespace(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Fd fd;
-  Failure failure = OpenNamespace(info[0].ToString().Utf8Value(), &fd);
+  Failure failure = OpenNamespace(ToText(info[0]), &fd);
   struct stat status = {};
   if (!failure && fstat(fd.get(), &status) != 0) failure = {errno, "stat network namespace"};
   if (failure) {
@@ -33,7 +33,7 @@ Napi::Value JsOpenNamespace(const Napi::CallbackInfo& info) {
 
 /** closeDescriptor(fd) */
 Napi::Value JsCloseDescriptor(const Napi::CallbackInfo& info) {
-  Fd(info[0].ToNumber().Int32Value()).Reset();
+  Fd(ToInt32(info[0])).Reset();
   return info.Env().Undefined();
 }
 
@@ -124,34 +124,25 @@ class SysctlJob final : public Job {
   std::vector<Failure> failures_;
 };
 
-std::vector<std::string> ToStrings(const Napi::Value& value) {
-  std::vector<std::string> result;
-  if (!value.IsArray()) return result;
-  const auto array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); i++) result.push_back(array.Get(i).ToString().Utf8Value());
-  return result;
-}
-
 Napi::Value JsCreateNamespace(const Napi::CallbackInfo& info) {
-  return JobsOf(info.Env()).Submit(info.Env(), new CreateJob(info.Env(), info[0].ToString().Utf8Value()));
+  return JobsOf(info.Env()).Submit(info.Env(), new CreateJob(info.Env(), ToText(info[0])));
 }
 
 Napi::Value JsDeleteNamespace(const Napi::CallbackInfo& info) {
-  return JobsOf(info.Env()).Submit(info.Env(), new DeleteJob(info.Env(), info[0].ToString().Utf8Value()));
+  return JobsOf(info.Env()).Submit(info.Env(), new DeleteJob(info.Env(), ToText(info[0])));
 }
 
 /** sysctl(namespaceFd, paths, values | null): Promise<(Error | string | null)[]>; without values it reads */
 Napi::Value JsSysctl(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  std::vector<std::string> paths = ToStrings(info[1]);
-  std::vector<std::string> values = ToStrings(info[2]);
+  std::vector<std::string> paths = ToTexts(info[1]);
+  std::vector<std::string> values = ToTexts(info[2]);
   const bool isWrite = info[2].IsArray();
   if (isWrite && values.size() != paths.size()) {
     Napi::TypeError::New(env, "sysctl: one value for each path").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  return JobsOf(env).Submit(
-      env, new SysctlJob(env, info[0].ToNumber().Int32Value(), isWrite, std::move(paths), std::move(values)));
+  return JobsOf(env).Submit(env, new SysctlJob(env, ToInt32(info[0]), isWrite, std::move(paths), std::move(values)));
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ struct Endpoint {
 /** From 4 or 16 bytes of network order; family 0 for anything else. */
 Endpoint ToEndpoint(const Napi::Value& value, uint16_t port, uint32_t scope) {
   Endpoint endpoint;
-  if (!value.IsTypedArray()) return endpoint;
+  if (value.IsEmpty() || !value.IsTypedArray()) return endpoint;
   const auto bytes = value.As<Napi::Uint8Array>();
   if (bytes.ElementLength() == 4) {
     auto* inet = reinterpret_cast<sockaddr_in*>(&endpoint.storage);
@@ -69,17 +69,17 @@ struct TcpOptions {
   std::vector<Md5Key> md5;
 };
 
-/** { ttl, minTtl, onlyV6, md5: [address bytes, prefix length, key][] }; every property must be there */
-TcpOptions ToTcpOptions(const Napi::Object& object) {
+/** { ttl, minTtl, onlyV6, md5: [address bytes, prefix length, key][] } */
+TcpOptions ToTcpOptions(const Napi::Value& object) {
   TcpOptions options;
-  options.ttl = object.Get("ttl").ToNumber().Int32Value();
-  options.minTtl = object.Get("minTtl").ToNumber().Int32Value();
-  options.onlyV6 = object.Get("onlyV6").ToBoolean().Value();
-  const auto keys = object.Get("md5").As<Napi::Array>();
-  for (uint32_t i = 0; i < keys.Length(); i++) {
-    const auto key = keys.Get(i).As<Napi::Array>();
-    options.md5.push_back({ToEndpoint(key.Get(0U), 0, 0), static_cast<uint8_t>(key.Get(1U).ToNumber().Uint32Value()),
-                           key.Get(2U).ToString().Utf8Value()});
+  options.ttl = ToInt32(Property(object, "ttl"));
+  options.minTtl = ToInt32(Property(object, "minTtl"));
+  options.onlyV6 = ToBool(Property(object, "onlyV6"));
+  const Napi::Value keys = Property(object, "md5");
+  for (uint32_t i = 0; i < LengthOf(keys); i++) {
+    const Napi::Value key = Element(keys, i);
+    options.md5.push_back(
+        {ToEndpoint(Element(key, 0), 0, 0), static_cast<uint8_t>(ToUint32(Element(key, 1))), ToText(Element(key, 2))});
   }
   return options;
 }
@@ -345,27 +345,24 @@ bool CheckEndpoint(Napi::Env env, const Endpoint& endpoint, const char* what) {
 /** listenTcp(namespaceFd, address, port, options): Promise<fd> */
 Napi::Value JsListenTcp(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const Endpoint local = ToEndpoint(info[1], static_cast<uint16_t>(info[2].ToNumber().Uint32Value()), 0);
+  const Endpoint local = ToEndpoint(info[1], static_cast<uint16_t>(ToUint32(info[2])), 0);
   if (!CheckEndpoint(env, local, "listenTcp")) return env.Undefined();
-  return JobsOf(env).Submit(
-      env, new ListenJob(env, info[0].ToNumber().Int32Value(), local, ToTcpOptions(info[3].As<Napi::Object>())));
+  return JobsOf(env).Submit(env, new ListenJob(env, ToInt32(info[0]), local, ToTcpOptions(info[3])));
 }
 
 /** connectTcp(namespaceFd, address, port, scope, local | null, milliseconds, options): Promise<fd> */
 Napi::Value JsConnectTcp(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const Endpoint remote =
-      ToEndpoint(info[1], static_cast<uint16_t>(info[2].ToNumber().Uint32Value()), info[3].ToNumber().Uint32Value());
+  const Endpoint remote = ToEndpoint(info[1], static_cast<uint16_t>(ToUint32(info[2])), ToUint32(info[3]));
   if (!CheckEndpoint(env, remote, "connectTcp")) return env.Undefined();
-  return JobsOf(env).Submit(env,
-                            new ConnectJob(env, info[0].ToNumber().Int32Value(), remote, ToEndpoint(info[4], 0, 0),
-                                           info[5].ToNumber().Int32Value(), ToTcpOptions(info[6].As<Napi::Object>())));
+  return JobsOf(env).Submit(env, new ConnectJob(env, ToInt32(info[0]), remote, ToEndpoint(info[4], 0, 0),
+                                                ToInt32(info[5]), ToTcpOptions(info[6])));
 }
 
 /** setTcpOptions(fd, isV6, options): everything but onlyV6, which cannot change on a bound socket */
 Napi::Value JsSetTcpOptions(const Napi::CallbackInfo& info) {
-  const int family = info[1].ToBoolean().Value() ? AF_INET6 : AF_INET;
-  const Failure failure = Configure(info[0].ToNumber().Int32Value(), family, ToTcpOptions(info[2].As<Napi::Object>()));
+  const int family = ToBool(info[1]) ? AF_INET6 : AF_INET;
+  const Failure failure = Configure(ToInt32(info[0]), family, ToTcpOptions(info[2]));
   if (failure) ToError(info.Env(), failure).ThrowAsJavaScriptException();
   return info.Env().Undefined();
 }
@@ -373,10 +370,9 @@ Napi::Value JsSetTcpOptions(const Napi::CallbackInfo& info) {
 /** ping(namespaceFd, address, scope, milliseconds): Promise<number | null> */
 Napi::Value JsPing(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const Endpoint target = ToEndpoint(info[1], 0, info[2].ToNumber().Uint32Value());
+  const Endpoint target = ToEndpoint(info[1], 0, ToUint32(info[2]));
   if (!CheckEndpoint(env, target, "ping")) return env.Undefined();
-  return JobsOf(env).Submit(env,
-                            new PingJob(env, info[0].ToNumber().Int32Value(), target, info[3].ToNumber().Int32Value()));
+  return JobsOf(env).Submit(env, new PingJob(env, ToInt32(info[0]), target, ToInt32(info[3])));
 }
 
 }  // namespace

@@ -40,9 +40,8 @@ class NftMonitor final : public SubscriptionObject<NftMonitor> {
    */
   explicit NftMonitor(const Napi::CallbackInfo& info)
       : SubscriptionObject(info), buffer_(new uint64_t[kDatagramBytes / 8]) {
-    const auto names = info[1].As<Napi::Array>();
-    for (uint32_t i = 0; i < names.Length(); i++) tables_.push_back(names.Get(i).ToString().Utf8Value());
-    const int receiveBytes = info[2].ToNumber().Int32Value();
+    tables_ = ToTexts(info[1]);
+    const int receiveBytes = ToInt32(info[2]);
     Run(
         info.Env(), info[0], info[3], [this, receiveBytes] { return Open(receiveBytes); }, [this] { Read(); });
   }

@@ -32,9 +32,9 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
 
   /** new PacketSocket(namespaceFd, index, etherType, allMulticast, (frames: Buffer[]) => void) */
   explicit PacketSocket(const Napi::CallbackInfo& info) : SubscriptionObject(info), frame_(kFrameBytes) {
-    const int index = info[1].ToNumber().Int32Value();
-    const auto protocol = static_cast<uint16_t>(info[2].ToNumber().Uint32Value());
-    const bool allMulticast = info[3].ToBoolean().Value();
+    const int index = ToInt32(info[1]);
+    const auto protocol = static_cast<uint16_t>(ToUint32(info[2]));
+    const bool allMulticast = ToBool(info[3]);
     Run(
         info.Env(), info[0], info[4],
         [this, index, protocol, allMulticast] { return Open(index, protocol, allMulticast); }, [this] { Read(); });

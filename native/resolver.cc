@@ -104,7 +104,7 @@ class Resolver final : public SubscriptionObject<Resolver> {
 
   /** setLink(index): 0 for none */
   Napi::Value SetLink(const Napi::CallbackInfo& info) {
-    link_.store(info[0].ToNumber().Uint32Value());
+    link_.store(ToUint32(info[0]));
     scan_.store(true);
     wake_.Raise();
     return info.Env().Undefined();
@@ -146,7 +146,7 @@ class Resolver final : public SubscriptionObject<Resolver> {
   }
 
   const uint32_t* Records(const Napi::CallbackInfo& info, uint32_t* count) {
-    *count = info[1].ToNumber().Uint32Value();
+    *count = ToUint32(info[1]);
     if (info[0].IsTypedArray()) {
       const auto words = info[0].As<Napi::Uint32Array>();
       if (static_cast<size_t>(*count) * NeighLayout::kWords <= words.ElementLength()) return words.Data();
@@ -162,6 +162,7 @@ class Resolver final : public SubscriptionObject<Resolver> {
         &counters_.refused,  &counters_.scans,  &counters_.lastError,  &counters_.latencyMax, &counters_.latencySum};
     constexpr size_t kCounters = std::size(counters);
     Napi::Float64Array values = Napi::Float64Array::New(info.Env(), kCounters + 2 + kBuckets);
+    if (values.IsEmpty()) return values;
     for (size_t i = 0; i < kCounters; i++) values[i] = static_cast<double>(counters[i]->load());
     values[kCounters] = static_cast<double>(table_.size());
     values[kCounters + 1] = static_cast<double>(table_.bytes());

@@ -53,16 +53,17 @@ class BatchJob final : public SocketJob {
   /** null, or [triples of (index, errno, offset), texts]. */
   Napi::Value Result(Napi::Env env) override {
     if (refusals_.empty()) return env.Null();
-    Napi::Uint32Array numbers = Napi::Uint32Array::New(env, refusals_.size() * 3);
+    Words numbers;
+    uint32_t* number = numbers.Append(refusals_.size() * 3);
     Napi::Array texts = Napi::Array::New(env, refusals_.size());
     for (size_t i = 0; i < refusals_.size(); i++) {
-      numbers[i * 3] = refusals_[i].index;
-      numbers[i * 3 + 1] = static_cast<uint32_t>(refusals_[i].error);
-      numbers[i * 3 + 2] = refusals_[i].offset;
+      *number++ = refusals_[i].index;
+      *number++ = static_cast<uint32_t>(refusals_[i].error);
+      *number++ = refusals_[i].offset;
       texts.Set(static_cast<uint32_t>(i), refusals_[i].text);
     }
     Napi::Array result = Napi::Array::New(env, 2);
-    result.Set(0U, numbers);
+    result.Set(0U, ToUint32Array(env, std::move(numbers)));
     result.Set(1U, texts);
     return result;
   }
@@ -137,9 +138,11 @@ class Socket final : public Napi::ObjectWrap<Socket> {
 
   /** new Socket(namespaceFd) */
   explicit Socket(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    // Not wrapped, because the environment is going away: nobody would ever stop the thread.
+    if (IsEmpty()) return;
     channel_ = &ChannelOf(info.Env());
     const Failure failure = StartInNamespace(
-        &thread_, info[0].ToNumber().Int32Value(), [this] { return connection_.Open(); }, [this] { Serve(); });
+        &thread_, ToInt32(info[0]), [this] { return connection_.Open(); }, [this] { Serve(); });
     if (failure) {
       ToError(info.Env(), failure).ThrowAsJavaScriptException();
       return;
@@ -157,10 +160,10 @@ class Socket final : public Napi::ObjectWrap<Socket> {
   Napi::Value Batch(const Napi::CallbackInfo& info) {
     if (!info[0].IsTypedArray()) return Refuse(info.Env(), "batch: words must be a Uint32Array");
     const auto words = info[0].As<Napi::Uint32Array>();
-    const size_t size = info[1].ToNumber().Uint32Value();
-    const size_t count = info[2].ToNumber().Uint32Value();
+    const size_t size = ToUint32(info[1]);
+    const size_t count = ToUint32(info[2]);
     if (size > words.ElementLength()) return Refuse(info.Env(), "batch: size exceeds the array");
-    return Submit(new BatchJob(info.Env(), info.This().As<Napi::Object>(), words, size, count));
+    return Submit(info.Env(), new BatchJob(info.Env(), info.This().As<Napi::Object>(), words, size, count));
   }
 
   /**
@@ -170,8 +173,8 @@ class Socket final : public Napi::ObjectWrap<Socket> {
    */
   Napi::Value Query_(const Napi::CallbackInfo& info) {
     Query query;
-    query.type = static_cast<uint16_t>(info[0].ToNumber().Uint32Value());
-    query.flags = static_cast<uint16_t>(info[1].ToNumber().Uint32Value());
+    query.type = static_cast<uint16_t>(ToUint32(info[0]));
+    query.flags = static_cast<uint16_t>(ToUint32(info[1]));
     query.body = ToVector(info[2]);
     query.plain = ToVector(info[3]);
     const std::vector<uint32_t> triples = ToVector(info[4]);
@@ -180,7 +183,7 @@ class Socket final : public Napi::ObjectWrap<Socket> {
       if (triples[i] >= words) return Refuse(info.Env(), "query: condition outside the record");
       query.conditions.push_back({triples[i], triples[i + 1], triples[i + 2]});
     }
-    return Submit(new QueryJob(info.Env(), info.This().As<Napi::Object>(), std::move(query), info[5]));
+    return Submit(info.Env(), new QueryJob(info.Env(), info.This().As<Napi::Object>(), std::move(query), info[5]));
   }
 
   Napi::Value Interrupted(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), interrupted_.load()); }
@@ -196,9 +199,9 @@ class Socket final : public Napi::ObjectWrap<Socket> {
     return env.Undefined();
   }
 
-  Napi::Value Submit(SocketJob* job) {
-    const Napi::Promise promise = job->promise();
-    {
+  Napi::Value Submit(Napi::Env env, SocketJob* job) {
+    const Napi::Value promise = job->promise();
+    if (!promise.IsEmpty()) {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (!stop_.load()) {
         jobs_.push_back(job);
@@ -207,7 +210,7 @@ class Socket final : public Napi::ObjectWrap<Socket> {
       }
     }
     job->failure = {EBADF, "netlink socket is closed"};
-    ChannelOf(promise.Env()).Post(job);
+    ChannelOf(env).Post(job);
     return promise;
   }
 

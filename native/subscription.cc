@@ -45,8 +45,9 @@ bool Subscription::Wait(int fd) const {
   for (;;) {
     pollfd waits[] = {{fd, POLLIN, 0}, {wake_.fd(), POLLIN, 0}};
     if (poll(waits, 2, -1) < 0 && errno != EINTR) return false;
-    if (stopping()) return false;
+    // Cleared before looking: Halt sets the flag, then raises, and a raise in between must not be lost.
     if (waits[1].revents != 0) wake_.Clear();
+    if (stopping()) return false;
     if (waits[0].revents != 0 || waits[1].revents != 0) return true;
   }
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 
+#include "arguments.h"
 #include "channel.h"
 #include "thread.h"
 
@@ -73,8 +74,9 @@ class SubscriptionObject : public Napi::ObjectWrap<T>, protected Subscription {
   /** Last in the constructor: Subscription::Start, whose failure is thrown. `ns` is a namespace's descriptor. */
   void Run(Napi::Env env, const Napi::Value& ns, const Napi::Value& callback, std::function<Failure()> open,
            std::function<void()> body) {
-    const Failure failure =
-        Start(env, ns.ToNumber().Int32Value(), callback.As<Napi::Function>(), std::move(open), std::move(body));
+    // Not wrapped, because the environment is going away: nobody would ever stop the thread.
+    if (this->IsEmpty()) return;
+    const Failure failure = Start(env, ToInt32(ns), callback.As<Napi::Function>(), std::move(open), std::move(body));
     if (failure) {
       ToError(env, failure).ThrowAsJavaScriptException();
       return;

@@ -42,7 +42,7 @@ function worker(body: string): Worker {
   const code = `
     const { parentPort } = require('node:worker_threads')
     import(${JSON.stringify(bundle)}).then(async (netlink) => {
-      const { NetworkNamespace, RouteSocket, Monitor, NeighbourResolver, ping, sysctlRead, request, openPacketSocket } = netlink
+      const { NetworkNamespace, RouteSocket, Monitor, NftMonitor, NeighbourResolver, ping, sysctlRead, connectTcp, runCommand, request, openPacketSocket } = netlink
       const namespace = NetworkNamespace.current()
       ${body}
     })`
@@ -97,6 +97,43 @@ test('a worker terminated with everything in flight ends, and this thread goes o
   assert.is((await socket.links()).length, 3)
   socket.close()
   namespace.close()
+})
+
+// Between terminate() and the end of its JavaScript a worker's calls still arrive, in an environment that can run none.
+test('a worker terminated in the middle of any call ends', async () => {
+  const calls = {
+    batch: `socket.apply([request.linkSet('e0', { up: true })]).catch(nothing)`,
+    refused: `socket.apply([request.linkSet('missing', { up: true })]).catch(nothing)`,
+    query: `socket.links().catch(nothing)`,
+    ping: `ping(namespace, 0x0a630001, 1).catch(nothing)`,
+    sysctl: `sysctlRead(namespace, 'net/ipv4/ip_forward').catch(nothing)`,
+    command: `runCommand(namespace, ['true']).catch(nothing)`,
+    connect: `connectTcp(namespace, "127.0.0.1", 1, { md5: [{ peer: "127.0.0.1", prefixLength: 32, key: "k" }] }).catch(nothing)`,
+    namespace: `NetworkNamespace.current().close()`,
+    monitor: `Monitor.open(namespace, { groups: ['route'], onEvents: nothing, onOverrun: nothing, onError: nothing }).close()`,
+    nft: `NftMonitor.open(namespace, { tables: ['a', 'b'], onCommits: nothing, onOverrun: nothing, onError: nothing }).close()`,
+    resolver: `{ const resolver = NeighbourResolver.open(namespace, { onMiss: nothing }); resolver.setLink(1); resolver.stats(); resolver.close() }`,
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    for (let round = 0; round < 4; round++) {
+      const each = worker(`
+        const nothing = () => {}
+        const socket = RouteSocket.open(namespace)
+        ${call}
+        parentPort.postMessage('looping')
+        for (let i = 0; ; i++) {
+          ${call}
+          // Answers come too, so that one may be under way.
+          if (i % 50 === 49) await new Promise((resolve) => setImmediate(resolve))
+        }
+      `)
+      const failed = once(each, 'error').then(([error]) => error as Error)
+    const first = await Promise.race([once(each, 'message'), failed])
+      assert.equal(first, ['looping'], `${name}: ${String(first)}`)
+      await new Promise((resolve) => setTimeout(resolve, 5 + round * 7))
+      await each.terminate()
+    }
+  }
 })
 
 test('a process that exits with calls in flight does so quietly', async () => {
