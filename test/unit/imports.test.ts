@@ -11,7 +11,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   tls: [],
   netlink: ['ip'],
   nft: ['ip'],
-  bgp: ['ip'],
+  bgp: ['ip', 'netlink'],
   ipam: ['ip'],
   api: ['ip'],
   kube: ['telemetry'],

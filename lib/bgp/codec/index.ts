@@ -1,0 +1,13 @@
+// Messages of BGP-4 between bytes and data. Pure: no sockets, no timers, no state of a session but what is passed in.
+export * from './as-path.ts'
+export type * from './attributes.ts'
+export * from './capabilities.ts'
+export * from './constants.ts'
+export * from './encode-update.ts'
+export * from './errors.ts'
+export * from './framer.ts'
+export * from './message.ts'
+export * from './notification.ts'
+export * from './open.ts'
+export * from './refresh.ts'
+export * from './update.ts'

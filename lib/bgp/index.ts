@@ -1,0 +1,2 @@
+// BGP-4: message codec. See README.md.
+export * from './codec/index.ts'
