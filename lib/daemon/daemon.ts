@@ -107,6 +107,7 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
       bgpInterface: parents.bgp.name,
     },
     log: log.child({ component: 'dataplane' }),
+    neighbours: { changed: (neigh, gone) => neighbours.changed(neigh, gone), lost: () => neighbours.lost() },
   })
   owner.own(() => engine.stop())
   const publisher = new NodeInfoPublisher(client, nodeName, log.child({ component: 'nodeinfo' }))
@@ -124,7 +125,7 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
     nodeName,
     table: { set: (entries) => resolver.set(entries), delete: (addresses) => resolver.delete(addresses) },
     pods: () => view.remotePods,
-    onMoved: (entries) => void neighbours.push(entries),
+    onMoved: (entries) => neighbours.push(entries),
   })
   owner.own(() => feed.stop())
 
@@ -176,12 +177,17 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
   registerDaemonMetrics(registry, { engine, view, resolver })
 
   owner.own(engine.onFacts(publish))
+  let link = 0
   owner.own(
     engine.onProgress(() => {
       const name = engine.facts()?.vxlan ?? null
       const index = name === null ? 0 : (engine.actual().link(name)?.index ?? 0)
-      resolver.setLink(index === 0 ? null : index)
-      neighbours.setLink(index)
+      if (index !== link) {
+        link = index
+        // Makes the resolver look for questions on the device that it has not heard: for a new one only.
+        resolver.setLink(index === 0 ? null : index)
+        neighbours.setLink(index)
+      }
       networking.kernelChanged()
     }),
   )

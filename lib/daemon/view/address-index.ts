@@ -30,24 +30,25 @@ class Table {
     return this.#slots.byteLength
   }
 
-  #home(key: Uint32Array): number {
+  /** Where the key that begins at `from` belongs. Positions, not subarrays: one of those costs more than a look-up. */
+  #home(key: Uint32Array, from: number): number {
     let hash = 0x811c_9dc5
     for (let word = 0; word < this.#words; word++) {
-      hash = Math.imul(hash ^ (key[word] ?? 0), 0x9e37_79b1)
+      hash = Math.imul(hash ^ (key[from + word] ?? 0), 0x9e37_79b1)
       hash ^= hash >>> 15
     }
     hash = Math.imul(hash, 0x85eb_ca6b)
     return ((hash ^ (hash >>> 13)) >>> 0) & (this.#capacity - 1)
   }
 
-  /** The slot of a key, or the empty slot where it would go. */
-  #find(key: Uint32Array): number {
+  /** The slot of the key that begins at `from`, or the empty slot where it would go. */
+  #find(key: Uint32Array, from = 0): number {
     const mask = this.#capacity - 1
-    for (let slot = this.#home(key); ; slot = (slot + 1) & mask) {
+    for (let slot = this.#home(key, from); ; slot = (slot + 1) & mask) {
       const at = slot * this.#stride
       if (this.#slots[at + this.#words] === EMPTY) return slot
       let same = true
-      for (let word = 0; word < this.#words && same; word++) same = this.#slots[at + word] === key[word]
+      for (let word = 0; word < this.#words && same; word++) same = this.#slots[at + word] === key[from + word]
       if (same) return slot
     }
   }
@@ -74,7 +75,7 @@ class Table {
     for (let slot = (hole + 1) & mask; ; slot = (slot + 1) & mask) {
       const at = slot * this.#stride
       if (this.#slots[at + this.#words] === EMPTY) break
-      const home = this.#home(this.#slots.subarray(at, at + this.#words))
+      const home = this.#home(this.#slots, at)
       // The entry may fill the hole only if its home does not lie between the hole and itself.
       if (((slot - home) & mask) >= ((slot - hole) & mask)) {
         this.#slots.copyWithin(hole * this.#stride, at, at + this.#stride)
@@ -93,15 +94,19 @@ class Table {
     this.#slots = new Uint32Array(capacity * this.#stride)
     for (let at = 0; at < old.length; at += this.#stride) {
       if (old[at + this.#words] === EMPTY) continue
-      const slot = this.#find(old.subarray(at, at + this.#words))
-      this.#slots.set(old.subarray(at, at + this.#stride), slot * this.#stride)
+      const to = this.#find(old, at) * this.#stride
+      for (let word = 0; word < this.#stride; word++) this.#slots[to + word] = old[at + word] ?? 0
     }
   }
 
+  /** Each key, in a buffer that is the next one's as well, and its value. */
   *entries(): IterableIterator<[Uint32Array, number]> {
+    const key = new Uint32Array(this.#words)
     for (let at = 0; at < this.#slots.length; at += this.#stride) {
       const stored = this.#slots[at + this.#words] ?? EMPTY
-      if (stored !== EMPTY) yield [this.#slots.slice(at, at + this.#words), stored - 1]
+      if (stored === EMPTY) continue
+      for (let word = 0; word < this.#words; word++) key[word] = this.#slots[at + word] ?? 0
+      yield [key, stored - 1]
     }
   }
 }

@@ -2,11 +2,13 @@
 //
 // The API server sends only metadata (name and labels; an IPInstance's name is its address), of IPInstances that are bound
 // to other nodes. Per pod a few words are kept (address-index.ts); the watch's own bookkeeping keeps nothing per object.
+// What concerns all pods at once (a list, the end of a hold) is done in slices, between which the event loop turns.
 import { addressFromName, IPINSTANCES, LABEL_NODE, labelOf } from '../../api/index.ts'
 import type { IPAddress } from '../../ip/index.ts'
 import {
   longLivedAbort,
   Reflector,
+  yieldToLoop,
   type KubeClient,
   type KubeObject,
   type ReflectorHealth,
@@ -18,6 +20,10 @@ import { REWIND_HOLD_MS } from './rewind.ts'
 
 /** A change of place: `node` null when the address is no pod's any more. */
 export type RemotePodListener = (address: IPAddress, node: string | null) => void
+
+/** Longest work on many pods before the event loop turns, milliseconds; looked at after each portion. */
+const SLICE_MS = 4
+const PORTION = 256
 
 interface Placement {
   readonly address: IPAddress
@@ -36,6 +42,8 @@ export class RemotePods {
   /** Only our memory has them, since the API server went back in time. */
   readonly #held = new Set<IPAddress>()
   #release: NodeJS.Timeout | null = null
+  /** When they go, a time of performance.now(). */
+  #releaseAt = 0
   readonly #log: Logger
   #markSynced: () => void = () => undefined
 
@@ -46,10 +54,7 @@ export class RemotePods {
     this.synced = new Promise((resolve) => (this.#markSynced = resolve))
     const sink: ReflectorSink<Placement> = {
       project: (raw) => this.#placement(raw),
-      replace: (items, rewound) => {
-        this.#replace(items, rewound)
-        return Promise.resolve()
-      },
+      replace: (items, rewound) => this.#replace(items, rewound),
       apply: (type, raw) => {
         const placement = this.#placement(raw)
         if (placement === null) return
@@ -105,8 +110,7 @@ export class RemotePods {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    if (this.#release !== null) clearTimeout(this.#release)
-    this.#release = null
+    this.#keepHeld()
     await this.#running
   }
 
@@ -136,31 +140,69 @@ export class RemotePods {
     this.#listener(address, null)
   }
 
-  #replace(items: readonly Placement[], rewound: boolean): void {
-    const present = new AddressIndex()
-    for (const { address, node } of items) {
-      present.set(address, node)
-      this.#held.delete(address)
+  async #replace(items: readonly Placement[], rewound: boolean): Promise<void> {
+    // Nothing else changes the index until this is over: watches follow, and held pods wait.
+    this.#keepHeld()
+    if (this.#index.size > 0) {
+      const present = new AddressIndex()
+      await this.#inSlices(items, ({ address, node }) => {
+        present.set(address, node)
+        this.#held.delete(address)
+      })
+      const gone: IPAddress[] = []
+      await this.#inSlices(this.#index.entries(), ([address]) => {
+        if (present.get(address) !== undefined || this.#held.has(address)) return
+        if (rewound) this.#held.add(address)
+        else gone.push(address)
+      })
+      await this.#inSlices(gone, (address) => this.#remove(address))
     }
-    const gone: IPAddress[] = []
-    for (const [address] of this.#index.entries()) {
-      if (present.get(address) !== undefined || this.#held.has(address)) continue
-      if (rewound) this.#held.add(address)
-      else gone.push(address)
-    }
-    for (const address of gone) this.#remove(address)
     if (rewound && this.#held.size > 0) {
       this.#log.warn({ pods: this.#held.size }, 'the API server has forgotten pods of other nodes: kept for a time')
-      if (this.#release !== null) clearTimeout(this.#release)
-      this.#release = setTimeout(() => this.#letGo(), REWIND_HOLD_MS)
+      this.#releaseAt = performance.now() + REWIND_HOLD_MS
     }
-    for (const placement of items) this.#set(placement)
+    await this.#inSlices(items, (placement) => this.#set(placement))
+    if (this.#held.size > 0) {
+      this.#release = setTimeout(() => void this.#letGo(), Math.max(0, this.#releaseAt - performance.now()))
+    }
     this.#markSynced()
   }
 
-  #letGo(): void {
+  /** Ends the wait for the end of the hold, or the release that is under way. */
+  #keepHeld(): void {
+    if (this.#release !== null) clearTimeout(this.#release)
     this.#release = null
-    for (const address of this.#held) this.#remove(address)
-    this.#held.clear()
+  }
+
+  async #letGo(): Promise<void> {
+    const own = this.#release
+    for (const address of this.#held) {
+      this.#held.delete(address)
+      this.#remove(address)
+      if (this.#held.size % PORTION !== 0) continue
+      await yieldToLoop()
+      // A list came in between: it decides.
+      if (this.#release !== own) return
+    }
+    this.#release = null
+  }
+
+  /**
+   * Does something with each, letting the event loop turn in between.
+   *
+   * @throws the reason for which this was stopped meanwhile
+   */
+  async #inSlices<T>(items: Iterable<T>, work: (item: T) => void): Promise<void> {
+    let sliceEnd = performance.now() + SLICE_MS
+    let left = PORTION
+    for (const item of items) {
+      work(item)
+      if (--left > 0) continue
+      left = PORTION
+      if (performance.now() < sliceEnd) continue
+      await yieldToLoop()
+      this.#stopping.signal.throwIfAborted()
+      sliceEnd = performance.now() + SLICE_MS
+    }
   }
 }

@@ -14,11 +14,11 @@ import type { IPAddress } from '../../ip/index.ts'
 import { RouteSocket, type NetworkNamespace } from '../../netlink/index.ts'
 import { silentLogger, type Logger } from '../../telemetry/log.ts'
 import { applyPlan, type OperationResult } from '../apply.ts'
-import { FROM_SUBNET_TABLE_END, FROM_SUBNET_TABLE_FIRST, TABLE_MAIN } from '../constants.ts'
+import { FROM_SUBNET_TABLE_END, FROM_SUBNET_TABLE_FIRST } from '../constants.ts'
 import { diffAll, diffKeys, type DiffInput, type DiffResult, type DirtyKeys } from '../diff.ts'
 import { nodeFacts, sameFacts, type NodeFacts } from '../facts.ts'
 import type { DataplaneConfig, InputDelta } from '../inputs.ts'
-import { Mirror, type MirrorListener } from '../mirror/mirror.ts'
+import { Mirror, type MirrorListener, type NeighbourListener } from '../mirror/mirror.ts'
 import type { KernelState } from '../mirror/state.ts'
 import type { Operation } from '../operation.ts'
 import { Ownership } from '../ownership.ts'
@@ -41,6 +41,8 @@ export interface EngineOptions {
   readonly log?: Logger
   readonly metrics?: EngineMetrics
   readonly timing?: Partial<EngineTiming>
+  /** Told of neighbours, from the same notifications. */
+  readonly neighbours?: NeighbourListener
 }
 
 export class DataplaneEngine {
@@ -83,6 +85,7 @@ export class DataplaneEngine {
       namespace,
       socket: this.#socket,
       listener: this.#listener(),
+      neighbours: options.neighbours,
       isOwnTable: (table) =>
         (table >= FROM_SUBNET_TABLE_FIRST && table < FROM_SUBNET_TABLE_END) ||
         table === config.localDirectTable ||
@@ -408,7 +411,7 @@ export class DataplaneEngine {
     this.#factsStale = false
     const { state } = this.#mirror
     const facts = nodeFacts(
-      { links: state.links.values(), addresses: state.addresses(), mainRoutes: mainRoutes(state), ipv6: this.#ipv6 },
+      { links: state.links.values(), addresses: state.addresses(), mainRoutes: state.mainRoutes(), ipv6: this.#ipv6 },
       this.#model.input,
       this.#model.config,
     )
@@ -593,8 +596,4 @@ export class DataplaneEngine {
     }
     this.#kick()
   }
-}
-
-function mainRoutes(state: KernelState): ReturnType<KernelState['routesOf']> {
-  return [...state.routesOf(4, TABLE_MAIN), ...state.routesOf(6, TABLE_MAIN)]
 }

@@ -52,10 +52,19 @@ export interface MirrorListener {
   failed(error: Error): void
 }
 
+/** Told of neighbours, which are not part of the mirror: others keep them. Calls come in bursts and must be cheap. */
+export interface NeighbourListener {
+  /** What a neighbour (no FDB entry, no proxy) of some device is now, or was before it went. */
+  changed(neigh: Neigh, gone: boolean): void
+  /** Notifications were lost: any neighbour may be another. */
+  lost(): void
+}
+
 export interface MirrorOptions {
   readonly namespace: NetworkNamespace
   readonly socket: RouteSocket
   readonly listener: MirrorListener
+  readonly neighbours?: NeighbourListener | undefined
   /** Whether a route of a table other than main belongs to the tables of interest. */
   readonly isOwnTable: (table: number) => boolean
 }
@@ -102,7 +111,12 @@ export class Mirror {
   resubscribe(): void {
     this.stop()
     this.#subscribe()
+    this.#doubtAll()
+  }
+
+  #doubtAll(): void {
     for (const what of NETLINK_CLASSES) this.doubt(what)
+    this.#options.neighbours?.lost()
   }
 
   #subscribe(): void {
@@ -112,7 +126,7 @@ export class Mirror {
       onEvents: (events) => this.#receive(events),
       onOverrun: () => {
         this.#overruns++
-        for (const what of NETLINK_CLASSES) this.doubt(what)
+        this.#doubtAll()
       },
       onError: (error) => listener.failed(error),
     })
@@ -356,7 +370,8 @@ export class Mirror {
   }
 
   #onNeigh(neigh: Neigh, gone: boolean): void {
-    if (neigh.kind !== 'bridge' || isProxy(neigh)) return
+    if (isProxy(neigh)) return
+    if (neigh.kind !== 'bridge') return this.#options.neighbours?.changed(neigh, gone)
     const link = this.state.links.get(neigh.index)
     if (link === undefined || !isOwnVxlanName(link)) return
     if (neigh.mac === null || neigh.dst === null) return

@@ -99,6 +99,11 @@ export class KernelState {
     return keys === undefined ? [] : [...keys].flatMap((key) => this.#routes.get(key) ?? [])
   }
 
+  /** The kept routes of the main table, of both families. */
+  mainRoutes(): Route[] {
+    return [...this.routesOf(4, TABLE_MAIN), ...this.routesOf(6, TABLE_MAIN)]
+  }
+
   /** Numbers of tables of the family with kept routes. */
   tables(family: Family): number[] {
     return [...this.#tables.keys()].flatMap((key) => {
