@@ -43,7 +43,7 @@ const monitor = Monitor.open(namespace, {
     throw error
   },
 })
-const shows = (address: string, text: string): Promise<void> =>
+const shows = (address: string, text: string): Promise<true> =>
   eventually(() => sh(`ip neigh show ${address}`).includes(text), 20_000)
 
 test.after(() => {
