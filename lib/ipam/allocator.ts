@@ -8,9 +8,10 @@
 //
 // Memory is authoritative. `observe` and `gone` feed it what the API shows, in any order and any number of times.
 // Not here: choosing a network, pods, Kubernetes objects, MAC generation (only which MACs are taken).
-import { familyOf, formatAddress, type IPAddress } from '../ip/index.ts'
+import { familyOf, formatAddress, type Family, type IPAddress } from '../ip/index.ts'
 import { IpamError } from './errors.ts'
 import type { InstanceKey } from './ledger.ts'
+import { commonVlan, type Vlan } from './pairing.ts'
 import { reportOf, type AllocatorReport } from './report.ts'
 import type { Subnet } from './subnet.ts'
 import { Topology, type Network } from './topology.ts'
@@ -58,6 +59,8 @@ export interface SubnetState {
 
 export class Allocator {
   readonly #topology = new Topology()
+  readonly #refuse = (address: IPAddress): boolean => this.#topology.loose.has(address)
+  readonly #available = (subnet: Subnet): boolean => subnet.peek(this.#refuse) !== null
 
   /** Adds a network or applies its new description. */
   setNetwork(config: NetworkConfig): void {
@@ -112,10 +115,12 @@ export class Allocator {
         `${request.family} needs ${families.length === 1 ? 'no or one subnet' : 'no or two subnets, IPv4 first'}, not ${names.length}`,
       )
     }
+    const vlan = names.length === 0 ? this.#preferredVlan(network, request.pod, families) : null
     const picks = families.map((family, index) => {
       const name = names[index]
-      const subnet = name === undefined ? this.#pickSubnet(network, family) : this.#namedSubnet(network, name, family)
-      const address = subnet.peek((candidate) => this.#topology.loose.has(candidate))
+      const subnet =
+        name === undefined ? this.#pickSubnet(network, family, vlan) : this.#namedSubnet(network, name, family)
+      const address = subnet.peek(this.#refuse)
       if (address === null) {
         subnet.exhausted()
         throw new IpamError('subnet-full', `subnet "${subnet.name}" has no free address`)
@@ -263,12 +268,26 @@ export class Allocator {
     return network
   }
 
-  #pickSubnet(network: Network, family: 4 | 6): Subnet {
+  /** What the other family of the pod is on, or can be. */
+  #preferredVlan(network: Network, pod: PodRef, families: readonly Family[]): Vlan | null {
+    const netIDOf = (subnet: Subnet): number | undefined => this.#netIDOf(subnet.config)
+    if (families.length === 2) return commonVlan(network.pools[4], network.pools[6], netIDOf, this.#available)
+    const other = this.ofPod(pod.namespace, pod.name).find(
+      (record) =>
+        record.podUID === pod.uid && record.network === network.config.name && familyOf(record.address) !== families[0],
+    )
+    const entry = other === undefined ? undefined : this.#topology.subnets.get(other.subnet)
+    return entry === undefined ? null : { netID: this.#netIDOf(entry.config) }
+  }
+
+  /** The next available subnet, of the VLAN if it can be. */
+  #pickSubnet(network: Network, family: Family, vlan: Vlan | null): Subnet {
     if (network.config.draining === true) {
       throw new IpamError('not-serving', `network "${network.config.name}" is being deleted`)
     }
-    const refuse = (address: IPAddress): boolean => this.#topology.loose.has(address)
-    const subnet = network.pools[family].pick((candidate) => candidate.peek(refuse) !== null)
+    const pool = network.pools[family]
+    const onVlan = (subnet: Subnet): boolean => this.#netIDOf(subnet.config) === vlan?.netID && this.#available(subnet)
+    const subnet = (vlan === null ? null : pool.pick(onVlan)) ?? pool.pick(this.#available)
     if (subnet === null) {
       throw new IpamError(
         'no-available-subnet',
@@ -338,8 +357,13 @@ export class Allocator {
     if (held.namespace !== request.pod.namespace) refuse(`is retained for ${holder}, in another namespace`)
   }
 
+  /** The subnet's own, else its network's. */
+  #netIDOf(config: SubnetConfig): number | undefined {
+    return config.netID ?? this.#topology.networks.get(config.network)?.config.netID
+  }
+
   #claim(subnet: Subnet, record: AddressRecord, previous: AddressRecord | null): Claim {
-    const netID = subnet.config.netID ?? this.#topology.networks.get(subnet.config.network)?.config.netID
+    const netID = this.#netIDOf(subnet.config)
     const { gateway } = subnet.config
     return {
       network: subnet.config.network,

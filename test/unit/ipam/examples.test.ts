@@ -1,82 +1,10 @@
 // The worked examples of manager.md §1.2 to §1.5, one by one.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Allocator, IpamError, type InstanceView, type SubnetConfig } from '../../../lib/ipam/index.ts'
-import { formatAddress, parseAddress, parsePrefix } from '../../../lib/ip/index.ts'
+import { Allocator, type SubnetConfig } from '../../../lib/ipam/index.ts'
+import { formatAddress, parseAddress } from '../../../lib/ip/index.ts'
 import { present } from '../../support/present.ts'
-
-interface RangeText {
-  start?: string
-  end?: string
-  gateway?: string
-  reserved?: string[]
-  excluded?: string[]
-  network?: string
-  private?: boolean
-  last?: string
-}
-
-function subnet(name: string, cidr: string, range: RangeText = {}): SubnetConfig {
-  return {
-    name,
-    network: range.network ?? 'net',
-    cidr: parsePrefix(cidr),
-    reserved: (range.reserved ?? []).map(parseAddress),
-    excluded: (range.excluded ?? []).map(parseAddress),
-    ...(range.start === undefined ? {} : { start: parseAddress(range.start) }),
-    ...(range.end === undefined ? {} : { end: parseAddress(range.end) }),
-    ...(range.gateway === undefined ? {} : { gateway: parseAddress(range.gateway) }),
-    ...(range.last === undefined ? {} : { lastAllocated: parseAddress(range.last) }),
-    ...(range.private === undefined ? {} : { private: range.private }),
-  }
-}
-
-function allocatorOf(...subnets: SubnetConfig[]): Allocator {
-  const allocator = new Allocator()
-  allocator.setNetwork({ name: 'net' })
-  for (const config of subnets) allocator.setSubnet(config)
-  return allocator
-}
-
-const pod = (name: string, namespace = 'default') => ({ namespace, name, uid: `uid-${name}` })
-
-function allocate(allocator: Allocator, name: string, subnets?: string[]): string {
-  const [claim] = allocator.allocate({
-    network: 'net',
-    pod: pod(name),
-    family: 'IPv4Only',
-    mac: 0,
-    ...(subnets ? { subnets } : {}),
-  })
-  return formatAddress(claim?.address ?? 0)
-}
-
-function view(address: string, name: string, fields: Partial<InstanceView> = {}): InstanceView {
-  return {
-    namespace: 'default',
-    uid: `object-${name}`,
-    version: 1,
-    network: 'net',
-    subnet: 's',
-    address: parseAddress(address),
-    mac: 0,
-    pod: name,
-    podUID: `uid-${name}`,
-    reserved: false,
-    terminating: false,
-    ...fields,
-  }
-}
-
-function code(run: () => unknown): string {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof IpamError) return error.code
-    throw error
-  }
-  return 'no error'
-}
+import { allocate, allocatorOf, code, pod, subnet, view, type RangeText } from './words.ts'
 
 const totals: [string, string, RangeText, number][] = [
   ['a /24', '192.168.0.0/24', {}, 254],
@@ -187,7 +115,7 @@ test('a full subnet whose cursor was before the first ends on the last candidate
   assert.is(allocator.subnetUsage('s')?.lastAllocated, parseAddress('10.0.0.2'))
 })
 
-test('a subnet that contradicts itself is refused with the field, the others serve', () => {
+test('D20: a subnet that contradicts itself is refused with the field, the others serve', () => {
   const bad: [SubnetConfig, RegExp][] = [
     [subnet('bad', '10.1.0.0/31'), /cidr 10\.1\.0\.0\/31.*\/30/],
     [subnet('bad', 'fd00::/127'), /cidr fd00::\/127.*\/126/],
@@ -259,7 +187,7 @@ test('a subnet deleted and made again still knows who holds what', () => {
   assert.is(allocate(allocator, 'b'), '10.0.0.2')
 })
 
-test('the pointer stays on a subnet until it is full, skips private ones, and names wrap', () => {
+test('D27: the pointer stays on a subnet until it is full, skips private ones, and names wrap', () => {
   const allocator = allocatorOf(
     subnet('c', '10.0.3.0/30'),
     subnet('a', '10.0.1.0/30'),
@@ -289,7 +217,7 @@ test('cursor and pointer start from the status', () => {
   assert.is(allocate(allocator, 'p'), '10.0.2.10')
 })
 
-test('dual stack takes both families or none', () => {
+test('D5: dual stack takes both families or none', () => {
   const allocator = allocatorOf(subnet('four', '10.0.0.0/24'), subnet('six', 'fd00::/126'))
   const dual = (name: string) =>
     allocator
@@ -330,7 +258,7 @@ test('requests that cannot be meant are refused', () => {
   assert.is(ask({ pod: { namespace: 'default', name: '', uid: 'x' } }), 'invalid-request')
 })
 
-test('a subnet or network being deleted hands out nothing and still releases', () => {
+test('D28: a subnet or network being deleted hands out nothing and still releases', () => {
   const allocator = allocatorOf(subnet('s', '10.0.0.0/29'))
   allocate(allocator, 'a')
   allocator.observe(view('10.0.0.1', 'a'))

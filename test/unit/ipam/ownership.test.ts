@@ -60,7 +60,7 @@ test('the table: deletion is never taken back, and a claim is only abandoned bef
   assert.is(nextPhase('claimed', 'book'), null, 'nothing to release before the object exists')
 })
 
-test('a release frees only what its very object held', () => {
+test('D4: a release frees only what its very object held', () => {
   const allocator = fresh()
   claim(allocator)
   allocator.observe(view())
@@ -118,7 +118,7 @@ test('a same-named object made anew replaces the one that is gone', () => {
   assert.is(allocator.gone('s', at, { namespace: 'blue', uid: 'one' }), false)
 })
 
-test('a second object for one address waits; when the holder goes the address stays held', () => {
+test('D9: a second object for one address waits; when the holder goes the address stays held', () => {
   const allocator = fresh()
   allocator.observe(view())
   const second = view({ namespace: 'green', uid: 'two' })
@@ -154,7 +154,7 @@ test('a foreign object under the name of a claim takes the address when the clai
   assert.is(claim(allocator).address, parseAddress('10.0.0.2'))
 })
 
-test('undoing a re-bind gives the holder back, unless its object went meanwhile', () => {
+test('D3: undoing a re-bind gives the holder back, unless its object went meanwhile', () => {
   const allocator = fresh()
   allocator.observe(view({ reserved: true, podUID: '' }))
   const rebind = () =>

@@ -71,7 +71,7 @@ test('configuration: retained addresses decide alone', () => {
   assert.equal(result.value, { network: 'over', subnets: [], family: 'IPv6Only' })
 })
 
-test('configuration: the annotations of the webhook are the answer, and verified', () => {
+test('D48: configuration: the annotations of the webhook are the answer, and verified', () => {
   const handled = (fields: Partial<Wishes>): unknown => {
     const result = handledConfiguration(wishes(fields), defaults, around())
     return result.value === null ? result.error : result.value.network
@@ -87,7 +87,7 @@ const network = (name: string, type: string, fields: object = {}): Network => ({
   spec: { type, ...fields },
 })
 
-test('node labels: attachment by selector, quota by the network that lists the node, no patch without a difference', () => {
+test('D33: node labels: attachment by selector, quota by the network that lists the node, no patch without a difference', () => {
   const picture = pictureOf([
     network('u', 'Underlay', { nodeSelector: { rack: '1' }, mode: 'BGP' }),
     network('o', 'Overlay'),
@@ -115,7 +115,7 @@ test('node labels: attachment by selector, quota by the network that lists the n
   })
 })
 
-test('node lists are sorted and hold no terminating node', () => {
+test('D26: node lists are sorted and hold no terminating node', () => {
   const node = (name: string, labels: Record<string, string> = {}, terminating = false) => ({
     name,
     labels,
@@ -157,7 +157,7 @@ test('subnets: what can only be meant one way is served, what cannot be read wit
   }
 })
 
-test('duplicates: alive before dead, running before waiting, older before younger', () => {
+test('D9: duplicates: alive before dead, running before waiting, older before younger', () => {
   const one = (key: string, fields: Partial<Contender> = {}): Contender => ({
     key,
     uid: key,
@@ -194,7 +194,7 @@ test('selectors: the terms of Kubernetes, no others', () => {
   }
 })
 
-test('MACs are drawn until one is free', () => {
+test('D16: MACs are drawn until one is free', () => {
   const draws = [1, 2, 3]
   assert.is(
     drawMac({ macInUse: (mac) => mac < 3 }, () => draws.shift() ?? 0),

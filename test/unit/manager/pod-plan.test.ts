@@ -52,7 +52,7 @@ test('what an earlier pod of the name holds is no business of a plain pod', () =
   assert.is(planPod(facts([record('10.0.0.1', { podUID: 'before' })]), v4).kind, 'allocate')
 })
 
-test('half of a dual-stack pod is completed: the missing family, its subnet, the same MAC and network', () => {
+test('D6: half of a dual-stack pod is completed: the missing family, its subnet, the same MAC and network', () => {
   const plan = planPod(facts([record('10.0.0.1', { network: 'where-it-is' })]), dual)
   assert.equal(plan, {
     kind: 'allocate',
@@ -78,7 +78,7 @@ test('claims whose object is not known are written again', () => {
   assert.is(planPod(facts([claim, record('fd00::1')]), dual).kind, 'write')
 })
 
-test('more than one of a family, a family not wanted, another network: the strays go, existing objects before claims stay', () => {
+test('D11: more than one of a family, a family not wanted, another network: the strays go, existing objects before claims stay', () => {
   const claim = record('10.0.0.1', { phase: 'claimed', uid: '' })
   const live = record('10.0.0.2')
   assert.equal(planPod(facts([claim, live]), v4), { kind: 'drop', records: [claim] })
