@@ -9,7 +9,7 @@ import { RateLimiter } from './ratelimit.ts'
 import { Requester, parseBody, type CallOptions, type Fence } from './requester.ts'
 import { Transport } from './transport.ts'
 import { apiVersionOf, type KubeObject, type ObjectRef, type ResourceType, type Writable } from './types.ts'
-import { watchStream, type WatchOptions, type WatchSink } from './watch.ts'
+import { acceptMetadata, watchStream, type WatchOptions, type WatchSink } from './watch.ts'
 
 export interface ClientOptions {
   /** Requests a second and at once; no client-side limit unless both are given. */
@@ -61,6 +61,8 @@ export interface ApplyOptions extends WriteOptions {
 
 export interface GetOptions extends CallOptions {
   readonly subresource?: string | undefined
+  /** Ask for `metadata` only (PartialObjectMetadata): the server leaves spec, status and data out. */
+  readonly metadataOnly?: boolean | undefined
   /** '0' allows a cached answer. */
   readonly resourceVersion?: string | undefined
 }
@@ -138,7 +140,9 @@ export class KubeClient {
   /** Read one object. @throws ApiError (isNotFound) */
   async get<T = KubeObject>(resource: ResourceType, ref: ObjectRef, options: GetOptions = {}): Promise<T> {
     const path = objectPath(resource, ref, options.subresource)
-    return await this.raw<T>('GET', path + queryText({ resourceVersion: options.resourceVersion }), options)
+    const query = queryText({ resourceVersion: options.resourceVersion })
+    const accept = options.metadataOnly ? { accept: acceptMetadata } : {}
+    return await this.raw<T>('GET', path + query, { ...options, ...accept })
   }
 
   /** Read one object, null when it does not exist. */

@@ -37,7 +37,7 @@ export interface WatchSink {
   onBatchEnd?(): void
 }
 
-const acceptMetadata = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json'
+export const acceptMetadata = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json'
 
 /**
  * Run one watch connection; resolves when the server ends it.

@@ -1,4 +1,5 @@
 // The daemon's command line (spec/node-agent §3.1): the original's names and defaults, plus our own.
+import { featureGatesFlag } from './feature-gates.ts'
 import { boolFlag, durationFlag, intFlag, listFlag, stringFlag } from './flags.ts'
 
 const maxInt = 2 ** 31 - 1
@@ -56,6 +57,6 @@ export const daemonFlags = {
     'KIND',
     'shared with the manager: owner kinds treated as stateful',
   ),
-  'feature-gates': listFlag([], 'NAME=BOOL', 'MultiCluster, VMIPRetain'),
+  'feature-gates': featureGatesFlag('MultiCluster and VMIPRetain; a node works the same with and without them'),
   'log-level': stringFlag('info', 'LEVEL', 'trace, debug, info, warn or error'),
 }

@@ -1,12 +1,13 @@
 // `hybridnet daemon`: flags, environment and signals; the rest is lib/daemon.
 import { hostname } from 'node:os'
-import { parseIPFamily, parseBool } from '../api/index.ts'
+import { parseIPFamily } from '../api/index.ts'
 import { startDaemon } from '../daemon/index.ts'
 import { AddressError, parsePrefix, type Prefix } from '../ip/index.ts'
 import { KubeClient } from '../kube/index.ts'
 import { createLogger, type Logger } from '../telemetry/log.ts'
 import { createRegistry } from '../telemetry/metrics.ts'
 import { daemonFlags } from './daemon-flags.ts'
+import { parseFeatureGates } from './feature-gates.ts'
 import { helpText, parseFlags, UsageError } from './flags.ts'
 import { stayInLittleMemory } from './memory.ts'
 
@@ -17,19 +18,6 @@ to what it asks for; answers the CNI plugin on a Unix socket. Needs CAP_NET_ADMI
 Environment: KUBE_NODE_NAME (required) is the name of the own Node; DEFAULT_IP_FAMILY (IPv4, IPv6 or DualStack) holds for
 pods that do not say; KUBECONFIG.
 `
-
-const knownGates = ['MultiCluster', 'VMIPRetain', 'AllAlpha', 'AllBeta']
-
-function checkGates(gates: readonly string[]): void {
-  for (const gate of gates) {
-    const [name = '', value] = gate.split('=')
-    if (!knownGates.includes(name))
-      throw new UsageError(`--feature-gates: unknown gate '${name}', expected ${knownGates.join(', ')}`)
-    if (value === undefined || parseBool(value, true) !== parseBool(value, false)) {
-      throw new UsageError(`--feature-gates: ${name} is '${value ?? ''}', expected true or false`)
-    }
-  }
-}
 
 function prefixes(flag: string, texts: readonly string[]): Prefix[] {
   return texts.map((text) => {
@@ -51,7 +39,7 @@ export async function run(argv: string[]): Promise<number> {
   }
   try {
     if (positionals.length > 0) throw new UsageError(`unexpected argument '${positionals[0] ?? ''}'`)
-    checkGates(flags['feature-gates'])
+    parseFeatureGates(flags['feature-gates'])
     const nodeName = process.env['KUBE_NODE_NAME'] ?? ''
     if (nodeName === '')
       throw new UsageError(`KUBE_NODE_NAME is empty, expected the name of this Node (perhaps '${hostname()}')`)

@@ -1,13 +1,13 @@
 // `hybridnet manager`: the cluster-wide controllers (api.md §5.1 to §5.3).
-import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
 import { KubeClient, longLivedAbort } from '../kube/index.ts'
 import { selectorProblem, startManager, type Concurrency, type Manager } from '../manager/index.ts'
-import { createLogger, type Logger } from '../telemetry/log.ts'
+import { createLogger } from '../telemetry/log.ts'
 import { createRegistry, type Registry } from '../telemetry/metrics.ts'
+import { servePages, textPage, type Pages } from '../telemetry/pages.ts'
 import { defaultsOfEnvironment } from './environment.ts'
+import { featureGatesFlag, parseFeatureGates } from './feature-gates.ts'
 import { UsageError, boolFlag, helpText, intFlag, listFlag, parseFlags, stringFlag } from './flags.ts'
 
 export const managerFlags = {
@@ -33,7 +33,9 @@ export const managerFlags = {
     'KIND',
     'controller kinds whose pods keep their addresses; GROUP/KIND to name the API group too',
   ),
-  'feature-gates': listFlag([], 'NAME=BOOL', 'MultiCluster and VMIPRetain are known, neither can be turned on yet'),
+  'feature-gates': featureGatesFlag(
+    'VMIPRetain: addresses belong to KubeVirt VirtualMachines and outlive their pods. MultiCluster is not here yet',
+  ),
   'log-level': stringFlag('info', 'LEVEL', 'trace, debug, info, warn or error'),
 }
 
@@ -80,57 +82,19 @@ export function parseConcurrency(entries: readonly string[]): Partial<Concurrenc
   return result
 }
 
-/** @throws UsageError for a gate that is unknown or cannot be turned on */
-export function checkFeatureGates(entries: readonly string[]): void {
-  for (const entry of entries) {
-    const [name = '', text = ''] = entry.split('=', 2)
-    if (!['MultiCluster', 'VMIPRetain', 'AllAlpha', 'AllBeta'].includes(name)) {
-      throw new UsageError(`--feature-gates '${entry}': known gates are MultiCluster and VMIPRetain`)
-    }
-    if (!/^(true|false)$/i.test(text))
-      throw new UsageError(`--feature-gates '${entry}': expected ${name}=true or =false`)
-    if (text.toLowerCase() === 'true' && name !== 'AllBeta') {
-      throw new UsageError(`--feature-gates '${entry}': this version of the manager does not have it yet`)
-    }
-  }
-}
-
-function answer(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { 'content-type': type })
-  response.end(body)
-}
-
-/**
- * Metrics, health, and what the allocator knows. Ready means: able to work, whether leading or waiting.
- *
- * @param report null while this process does not lead: what it has not it cannot show
- */
-async function serveHttp(port: number, registry: Registry, report: () => object | null, log: Logger): Promise<Server> {
-  const server = createServer((request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0]
-    if (path === '/healthz' || path === '/readyz') return answer(response, 200, 'text/plain', 'ok')
-    if (path === '/debug/ipam') {
+/** Metrics, health, and what the allocator knows. Ready means: able to work, whether leading or waiting. */
+function pagesOf(registry: Registry, report: () => object | null): Pages {
+  const well = textPage(200, 'ok')
+  return {
+    '/metrics': async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
+    '/healthz': () => well,
+    '/readyz': () => well,
+    '/debug/ipam': () => {
       const known = report()
-      if (known === null)
-        return answer(response, 503, 'text/plain', 'this manager does not lead: ask the one that does')
-      return answer(response, 200, 'application/json', JSON.stringify(known))
-    }
-    if (path !== '/metrics')
-      return answer(response, 404, 'text/plain', 'try /metrics, /healthz, /readyz or /debug/ipam')
-    registry.metrics().then(
-      (text) => answer(response, 200, registry.contentType, text),
-      (error: unknown) => {
-        log.error({ err: error }, 'metrics could not be collected')
-        answer(response, 500, 'text/plain', 'metrics could not be collected')
-      },
-    )
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, resolve)
-  })
-  log.info({ port: (server.address() as AddressInfo).port }, 'metrics are served')
-  return server
+      if (known === null) return textPage(503, 'this manager does not lead: ask the one that does')
+      return { status: 200, type: 'application/json', body: JSON.stringify(known) }
+    },
+  }
 }
 
 export async function run(argv: string[]): Promise<number> {
@@ -143,10 +107,14 @@ export async function run(argv: string[]): Promise<number> {
       return 0
     }
     if (parsed.positionals.length > 0) throw new UsageError(`unexpected argument '${parsed.positionals[0] ?? ''}'`)
-    checkFeatureGates(parsed.values['feature-gates'])
+    const gates = parseFeatureGates(parsed.values['feature-gates'], ['MultiCluster'])
     const problem = selectorProblem(parsed.values['pod-label-selector'])
     if (problem !== null) throw new UsageError(`--pod-label-selector: ${problem}`)
-    settings = { ...defaultsOfEnvironment(), concurrency: parseConcurrency(parsed.values['controller-concurrency']) }
+    settings = {
+      ...defaultsOfEnvironment(),
+      concurrency: parseConcurrency(parsed.values['controller-concurrency']),
+      virtualMachines: gates.VMIPRetain,
+    }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`hybridnet manager: ${error.message}\n`)
@@ -163,7 +131,11 @@ export async function run(argv: string[]): Promise<number> {
     logger: log,
   })
   let manager: Manager | null = null
-  const server = await serveHttp(values['metrics-port'], registry, () => manager?.report() ?? null, log)
+  const pages = await servePages(
+    `:${values['metrics-port']}`,
+    pagesOf(registry, () => manager?.report() ?? null),
+  )
+  log.info({ port: pages.port }, 'metrics are served')
   const stopping = longLivedAbort()
   const onSignal = (signal: string): void => {
     log.info({ signal }, 'stopping')
@@ -186,6 +158,7 @@ export async function run(argv: string[]): Promise<number> {
       },
       concurrency: settings.concurrency,
       podLabelSelector: values['pod-label-selector'],
+      virtualMachines: settings.virtualMachines,
       signal: stopping.signal,
     })
     const error = await manager.ended
@@ -194,8 +167,7 @@ export async function run(argv: string[]): Promise<number> {
   } finally {
     process.off('SIGTERM', onSignal)
     process.off('SIGINT', onSignal)
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
+    await pages.stop()
     client.close()
   }
 }

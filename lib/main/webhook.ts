@@ -5,6 +5,7 @@ import { createRegistry } from '../telemetry/metrics.ts'
 import { servePages } from '../telemetry/pages.ts'
 import { startWebhook } from '../webhook/index.ts'
 import { defaultsOfEnvironment } from './environment.ts'
+import { featureGatesFlag, parseFeatureGates } from './feature-gates.ts'
 import { UsageError, boolFlag, durationFlag, helpText, intFlag, listFlag, parseFlags, stringFlag } from './flags.ts'
 
 export const webhookFlags = {
@@ -17,10 +18,8 @@ export const webhookFlags = {
     'KIND',
     'controller kinds whose pods keep their addresses; GROUP/KIND to name the API group too',
   ),
-  'feature-gates': listFlag(
-    [],
-    'NAME=BOOL',
-    'MultiCluster (rules between clusters); VMIPRetain cannot be turned on yet',
+  'feature-gates': featureGatesFlag(
+    'MultiCluster: rules between clusters; VMIPRetain: pods of KubeVirt VirtualMachines are steered to where their addresses are',
   ),
   'service-name': stringFlag('hybridnet-webhook', 'NAME', 'Service by which the API server calls, in NAMESPACE'),
   'service-port': intFlag(443, 1, 65535, 'port of the Service, for --register-webhooks'),
@@ -59,25 +58,6 @@ Environment:
   DEFAULT_IP_FAMILY     IPv4, IPv6 or DualStack, likewise (default IPv4)
 `
 
-/** @returns whether MultiCluster is on. @throws UsageError for a gate that is unknown or cannot be turned on */
-export function multiClusterGate(entries: readonly string[]): boolean {
-  let on = false
-  for (const entry of entries) {
-    const [name = '', text = ''] = entry.split('=', 2)
-    if (!['MultiCluster', 'VMIPRetain', 'AllAlpha', 'AllBeta'].includes(name)) {
-      throw new UsageError(`--feature-gates '${entry}': known gates are MultiCluster and VMIPRetain`)
-    }
-    if (!/^(true|false)$/i.test(text))
-      throw new UsageError(`--feature-gates '${entry}': expected ${name}=true or =false`)
-    const value = text.toLowerCase() === 'true'
-    if (value && (name === 'VMIPRetain' || name === 'AllAlpha')) {
-      throw new UsageError(`--feature-gates '${entry}': this version of the webhook does not have VMIPRetain yet`)
-    }
-    if (name === 'MultiCluster') on = value
-  }
-  return on
-}
-
 const DAY = 86_400_000
 
 export async function run(argv: string[]): Promise<number> {
@@ -90,7 +70,7 @@ export async function run(argv: string[]): Promise<number> {
       return 0
     }
     if (parsed.positionals.length > 0) throw new UsageError(`unexpected argument '${parsed.positionals[0] ?? ''}'`)
-    settings = { ...defaultsOfEnvironment(), multiCluster: multiClusterGate(parsed.values['feature-gates']) }
+    settings = { ...defaultsOfEnvironment(), gates: parseFeatureGates(parsed.values['feature-gates']) }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`hybridnet webhook: ${error.message}\n`)
@@ -128,7 +108,7 @@ export async function run(argv: string[]): Promise<number> {
         ipFamily: settings.ipFamily,
         ipRetain: values['default-ip-retain'],
         statefulKinds: values['stateful-workload-kinds'],
-        multiCluster: settings.multiCluster,
+        multiCluster: settings.gates.MultiCluster,
         capacityLimit: values['max-subnet-addresses'],
       },
       port: values.port,

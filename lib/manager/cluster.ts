@@ -65,6 +65,7 @@ export class Cluster {
       indexes: {
         address: (instance) => instance.addresses.map(addressKey),
         pod: (instance) => (instance.podName === '' ? [] : [`${instance.namespace}/${instance.podName}`]),
+        vm: (instance) => (instance.vm === '' ? [] : [`${instance.namespace}/${instance.vm}`]),
         mac: (instance) => (instance.mac === 0 ? [] : [formatMac(instance.mac)]),
       },
       ...common,
@@ -122,6 +123,11 @@ export class Cluster {
   /** The object of the namespace that claims the address, as last seen. */
   instanceAt(namespace: string, address: IPAddress): Instance | null {
     return this.instancesAt(address).find((instance) => instance.namespace === namespace) ?? null
+  }
+
+  /** The objects of a VirtualMachine. @param label its name as a label value */
+  instancesOfMachine(namespace: string, label: string): readonly Instance[] {
+    return this.instances.store.byIndex('vm', `${namespace}/${label}`)
   }
 
   #informers(): readonly Informer<never>[] {

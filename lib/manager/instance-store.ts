@@ -64,14 +64,14 @@ export class InstanceStore {
   }
 
   /** Brings the object to the reserved form, and clears what the daemon reported. Idempotent. */
-  async reserve(instance: Instance): Promise<void> {
+  async reserve(instance: Instance, dropPod = false): Promise<void> {
     if (!instance.reserved) {
       this.#learn(
         await this.#client.patch<IPInstance>(
           'merge',
           IPINSTANCES,
           instance,
-          reservePatch(instance.uid, instance.controller),
+          reservePatch(instance.uid, instance.controller, dropPod),
         ),
       )
     }

@@ -76,7 +76,12 @@ export async function lead(
     concurrency: concurrency.subnetStatus,
     intervalMs,
   })
-  const pods = new PodController({ ...shared, events: recorders.pod, concurrency: concurrency.pod })
+  const pods = new PodController({
+    ...shared,
+    events: recorders.pod,
+    concurrency: concurrency.pod,
+    virtualMachines: options.virtualMachines ?? false,
+  })
   const nodes = nodeController({ ...shared, concurrency: concurrency.node })
   const duplicates = duplicateController({ ...shared, events: recorders.ipam })
   const instances = instanceController({
@@ -90,7 +95,6 @@ export async function lead(
     nodes.queue,
     duplicates,
     instances,
-    pods.queue,
   ] as unknown as readonly WorkQueue<never>[]
 
   const malformed = new Set<string>()
@@ -165,6 +169,7 @@ export async function lead(
   }
   const onInstance = ({ type, key, object }: InformerEvent<Instance>): void => {
     if (object.terminating && type !== 'deleted') instances.add(key)
+    if (object.vm !== '') pods.machineChanged(object.namespace, object.vm)
     if (type !== 'deleted') return
     if (malformed.delete(key)) metrics.malformed.set(malformed.size)
     pods.instanceGone(object.namespace, object.podName)
@@ -177,6 +182,7 @@ export async function lead(
     cluster.pods.onChange(({ key }) => pods.queue.add(key)),
   ]
   for (const queue of queues) queue.start()
+  pods.start()
   log.info(
     {
       networks: cluster.networks.store.size,
@@ -195,8 +201,7 @@ export async function lead(
       for (const end of release) end()
       feed.stop()
       reporter.stop()
-      pods.waiters.stop()
-      await Promise.all(queues.map((queue) => queue.stop()))
+      await Promise.all([pods.stop(), ...queues.map((queue) => queue.stop())])
       await cluster.stop()
       await Promise.all(Object.values(recorders).map((one) => one.stop(1000)))
     },

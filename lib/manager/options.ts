@@ -35,6 +35,8 @@ export interface ManagerOptions {
   readonly concurrency?: Partial<Concurrency> | undefined
   /** Label selector of the pods to handle; all when empty. */
   readonly podLabelSelector?: string | undefined
+  /** Gate VMIPRetain: addresses of KubeVirt VirtualMachines outlive their pods; false unless given. */
+  readonly virtualMachines?: boolean | undefined
   /** Lease timing in milliseconds; 15,000, 10,000 and 2,000. */
   readonly lease?:
     | {

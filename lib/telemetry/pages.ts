@@ -33,7 +33,8 @@ export async function servePages(address: string, pages: Pages): Promise<{ port:
   const { host, port } = parseListenAddress(address)
   const server = createServer((request, response) => {
     const page = pages[(request.url ?? '').split('?')[0] ?? '']
-    const answer = request.method === 'GET' && page !== undefined ? page : () => textPage(404, 'not found')
+    const absent = (): Page => textPage(404, `not found; there are ${Object.keys(pages).join(', ')}`)
+    const answer = request.method === 'GET' && page !== undefined ? page : absent
     Promise.resolve()
       .then(answer)
       .catch((error: unknown) => textPage(500, error instanceof Error ? error.message : String(error)))

@@ -1,10 +1,11 @@
 // A pod that leaves: terminating, evicted, failed or completed (manager.md §2.4).
 //
 //   stateful   its addresses are reserved once no container runs, or released when they are not to be kept (D31)
+//   machine    the addresses of a VirtualMachine are reserved for its next pod, or go with it when it goes
 //   plain      finished: its addresses are released at once; deleted: the garbage collector takes them with the pod
 //
 // Then our finalizer comes off, also from a pod whose kind is not stateful any more (D60).
-import { FINALIZER_IP_ALLOCATED, PODS, isStateful } from '../../api/index.ts'
+import { FINALIZER_IP_ALLOCATED, PODS, isStateful, machine, type OwnerReference } from '../../api/index.ts'
 import { formatAddress } from '../../ip/index.ts'
 import type { AddressRecord, Allocator } from '../../ipam/index.ts'
 import { involvedObject, isNotFound, type EventRecorder, type KubeClient } from '../../kube/index.ts'
@@ -13,7 +14,9 @@ import { retains } from '../decide/owner.ts'
 import type { InstanceStore } from '../instance-store.ts'
 import type { Defaults } from '../options.ts'
 import type { NodeView } from '../views/node.ts'
+import type { Instance } from '../views/instance.ts'
 import type { PodView } from '../views/pod.ts'
+import type { VirtualMachines } from '../virtual-machines.ts'
 
 export interface LeavingOptions {
   readonly client: KubeClient
@@ -22,6 +25,8 @@ export interface LeavingOptions {
   readonly store: InstanceStore
   readonly events: EventRecorder
   readonly defaults: Defaults
+  /** Null without the gate VMIPRetain. */
+  readonly machines: VirtualMachines | null
 }
 
 export async function leave(pod: PodView, options: LeavingOptions): Promise<void> {
@@ -41,19 +46,53 @@ export async function leave(pod: PodView, options: LeavingOptions): Promise<void
   // A pod orphaned by its workload is known by the owner its addresses have.
   const owner = pod.controller ?? instances.find((instance) => instance.controller !== null)?.controller ?? null
   if (!isStateful(owner, defaults.statefulKinds)) {
+    // By what it holds, not by its VirtualMachineInstance, which may be gone already (D24).
+    const own = instances.map(({ controller }) => machine(controller)).find((one) => one !== null)
+    if (own !== undefined) return await leaveMachine(pod, own, held, instances, options)
     if (pod.finished) await release(pod, held, options)
     await removeFinalizer(pod, options)
     return
   }
   if (!pod.stopped && !isStranded(pod, options.cluster.nodes.store.get(pod.nodeName))) return
   if (retains({ ...pod, controller: owner }, defaults)) {
-    const fresh = instances.filter((instance) => !instance.reserved || instance.statusLeft)
-    await Promise.all(fresh.map((instance) => store.reserve(instance)))
-    if (fresh.some((instance) => !instance.reserved)) say(pod, 'IPReserveSucceed', 'reserved', held, options)
+    await reserve(pod, held, instances, false, options)
   } else {
     await release(pod, held, options)
   }
   await removeFinalizer(pod, options)
+}
+
+/** A pod whose addresses belong to a VirtualMachine. */
+async function leaveMachine(
+  pod: PodView,
+  owner: OwnerReference,
+  held: readonly AddressRecord[],
+  instances: readonly Instance[],
+  options: LeavingOptions,
+): Promise<void> {
+  const { cluster, machines } = options
+  const ending = machines?.isEnding(pod, owner)
+  if (machines !== null && ending === undefined) return
+  // A machine that goes takes its addresses with it, by the garbage collector.
+  if (ending !== true) {
+    if (!pod.stopped && !isStranded(pod, cluster.nodes.store.get(pod.nodeName))) return
+    // With the gate turned off nobody would ever come for them.
+    if (machines === null) await release(pod, held, options)
+    else await reserve(pod, held, instances, true, options)
+  }
+  await removeFinalizer(pod, options)
+}
+
+async function reserve(
+  pod: PodView,
+  held: readonly AddressRecord[],
+  instances: readonly Instance[],
+  dropPod: boolean,
+  options: LeavingOptions,
+): Promise<void> {
+  const fresh = instances.filter((instance) => !instance.reserved || instance.statusLeft)
+  await Promise.all(fresh.map((instance) => options.store.reserve(instance, dropPod)))
+  if (fresh.some((instance) => !instance.reserved)) say(pod, 'IPReserveSucceed', 'reserved', held, options)
 }
 
 /**

@@ -1,7 +1,14 @@
 // The Pod controller (manager.md §2): gives a pod that is bound to a node its addresses, keeps those of a stateful pod that
 // leaves, and releases those of a finished one. One pod is one key; many go at once. What to do is decided in decide/;
 // here it is done.
-import { FINALIZER_IP_ALLOCATED, PODS, addressesFit, isStateful } from '../../api/index.ts'
+import {
+  FINALIZER_IP_ALLOCATED,
+  PODS,
+  addressesFit,
+  isStateful,
+  podNameLabel,
+  type OwnerReference,
+} from '../../api/index.ts'
 import { formatAddress } from '../../ip/index.ts'
 import { IpamError, type Allocator, type AddressRecord, type Claim } from '../../ipam/index.ts'
 import {
@@ -15,7 +22,7 @@ import {
 import type { Logger } from '../../telemetry/log.ts'
 import type { Cluster } from '../cluster.ts'
 import { handledConfiguration, ownConfiguration, type Configuration } from '../decide/configuration.ts'
-import { ownerOf, retains } from '../decide/owner.ts'
+import { ownerOf, retains, type Keeper } from '../decide/owner.ts'
 import { holdsSomething, planPod, retainedOf, type PodFacts, type PodPlan } from '../decide/pod-plan.ts'
 import type { InstanceStore } from '../instance-store.ts'
 import { drawMac } from '../macs.ts'
@@ -24,9 +31,11 @@ import type { Defaults } from '../options.ts'
 import { poolAddresses, poolMac } from '../pools.ts'
 import { surroundingsOf } from '../surroundings.ts'
 import type { PodView } from '../views/pod.ts'
+import { VirtualMachines } from '../virtual-machines.ts'
 import { Waiters } from '../waiters.ts'
 import { controllerQueue } from './frame.ts'
 import { leave } from './leaving.ts'
+import { reclaim, recordsOfMachine } from './machine.ts'
 
 export interface PodControllerOptions {
   /** With fenced writes. */
@@ -39,6 +48,8 @@ export interface PodControllerOptions {
   readonly log: Logger
   readonly defaults: Defaults
   readonly concurrency: number
+  /** Gate VMIPRetain: addresses of KubeVirt VirtualMachines belong to these, not to their pods. */
+  readonly virtualMachines: boolean
 }
 
 /** The configuration does not lead to an address; a change of networks, nodes or the pod may. */
@@ -53,6 +64,8 @@ export class PodController {
   readonly queue: WorkQueue
   readonly waiters: Waiters
   readonly #options: PodControllerOptions
+  /** Null without the gate. */
+  readonly #machines: VirtualMachines | null
   /** Last failure told of each pod, by key: the same one of the same pod is told once. */
   readonly #told = new Map<string, string>()
 
@@ -66,9 +79,26 @@ export class PodController {
       onError: (error, key) => this.#failed(error, key),
     })
     this.waiters = new Waiters((key) => {
-      this.queue.forget(key)
-      this.queue.add(key)
+      this.#again(key)
     })
+    this.#machines = options.virtualMachines
+      ? new VirtualMachines({
+          client: options.client,
+          log: options.log,
+          onAnswer: (key) => this.queue.add(key),
+          onFailure: (key, error) => this.#failed(error, key),
+        })
+      : null
+  }
+
+  start(): void {
+    this.queue.start()
+    this.#machines?.start()
+  }
+
+  async stop(): Promise<void> {
+    this.waiters.stop()
+    await Promise.all([this.queue.stop(), this.#machines?.stop()])
   }
 
   /** An IPInstance of the pod is gone: look whether the pod needs another. */
@@ -77,10 +107,22 @@ export class PodController {
     if (this.#options.cluster.pods.store.has(key)) this.queue.addAfter(key, VANISHED_MS)
   }
 
+  /** An address of a VirtualMachine has changed hands: its other pods may have waited for that. @param label its name as a label value */
+  machineChanged(namespace: string, label: string): void {
+    for (const key of this.#machines?.podsOf(namespace, label) ?? []) this.#again(key)
+  }
+
+  /** Look at the pod now, whatever it waits for. */
+  #again(key: string): void {
+    this.queue.forget(key)
+    this.queue.add(key)
+  }
+
   async #process(key: string): Promise<void> {
     const { cluster, allocator, store, metrics } = this.#options
     const pod = cluster.pods.store.get(key)
     if (pod === undefined) {
+      for (const other of this.#machines?.forget(key) ?? []) this.#again(other)
       this.waiters.forget(key)
       this.#told.delete(key)
       const [namespace = '', name = ''] = key.split('/')
@@ -89,16 +131,18 @@ export class PodController {
     }
     if (pod.terminating || pod.finished) {
       this.waiters.forget(key)
-      await leave(pod, this.#options)
+      await leave(pod, { ...this.#options, machines: this.#machines })
       return
     }
+    const keeper = this.#keeperOf(pod)
+    // It is being asked whose pod it is; the answer brings it back.
+    if (keeper === null) return
     const started = performance.now()
     try {
-      const type = await this.#serve(pod)
+      const type = await this.#serve(pod, keeper)
       if (type !== null) metrics.allocated(type, true, started)
     } catch (error) {
-      const stateful = isStateful(pod.controller, this.#options.defaults.statefulKinds)
-      metrics.allocated(stateful ? 'stateful' : 'normal', false, started)
+      metrics.allocated(keeper.stateful ? 'stateful' : 'normal', false, started)
       throw error
     }
     this.#told.delete(key)
@@ -106,11 +150,20 @@ export class PodController {
     metrics.waiting.set(this.waiters.size)
   }
 
+  /** Whom the pod's addresses are kept for; null when that is not known yet. */
+  #keeperOf(pod: PodView): Keeper | null {
+    if (isStateful(pod.controller, this.#options.defaults.statefulKinds)) return { stateful: true, machine: null }
+    const machine = this.#machines === null ? null : this.#machines.of(pod)
+    return machine === undefined ? null : { stateful: false, machine }
+  }
+
   /** @returns what kind of allocation was done, null when the pod had all it needs */
-  async #serve(pod: PodView): Promise<'normal' | 'stateful' | null> {
-    const { client, defaults } = this.#options
-    const stateful = isStateful(pod.controller, defaults.statefulKinds)
-    const facts = this.#facts(pod, stateful)
+  async #serve(pod: PodView, keeper: Keeper): Promise<'normal' | 'stateful' | null> {
+    const { client } = this.#options
+    if (keeper.machine !== null) {
+      await reclaim(pod, this.#records(pod, keeper.machine), this.#options)
+    }
+    const facts = this.#facts(pod, keeper)
     // What the pod has it keeps, whatever has become of its configuration (D29).
     const wanted = this.#configure(pod, facts)
     if (wanted.value === null) {
@@ -123,25 +176,27 @@ export class PodController {
     }
     let plan = planPod(facts, wanted.value)
     if (plan.kind === 'served') return null
-    if (stateful && !pod.held) {
+    if ((keeper.stateful || keeper.machine !== null) && !pod.held) {
       // Before the first object is written: a pod that leaves is then certain to be seen (manager.md §1.10).
       const body = { metadata: { uid: pod.uid, finalizers: [FINALIZER_IP_ALLOCATED] } }
       await client.patch('strategic', PODS, pod, body)
+      // Another pod of the machine may have been served meanwhile.
+      plan = planPod(this.#facts(pod, keeper), wanted.value)
     }
     if (plan.kind === 'drop') {
       await this.#drop(pod, plan.records)
-      plan = planPod(this.#facts(pod, stateful), wanted.value)
+      plan = planPod(this.#facts(pod, keeper), wanted.value)
       // Otherwise what was dropped still goes; its disappearance brings the pod back here.
     }
-    return await this.#carryOut(pod, stateful, plan)
+    return await this.#carryOut(pod, keeper, plan)
   }
 
-  async #carryOut(pod: PodView, stateful: boolean, plan: PodPlan): Promise<'normal' | 'stateful' | null> {
+  async #carryOut(pod: PodView, keeper: Keeper, plan: PodPlan): Promise<'normal' | 'stateful' | null> {
     const { allocator, store } = this.#options
-    const owner = ownerOf(pod, stateful)
+    const { stateful, machine } = keeper
     let claims: readonly Claim[]
     let mac: number
-    let type: 'normal' | 'stateful' = 'normal'
+    let type: 'normal' | 'stateful' | null = 'normal'
     switch (plan.kind) {
       case 'served':
         return null
@@ -159,13 +214,20 @@ export class PodController {
         claims = this.#pick(pod, () => allocator.allocate({ ...plan, pod: refOf(pod), mac }), plan.network)
         break
       case 'assign':
-        type = 'stateful'
+        type = stateful ? 'stateful' : null
         if (plan.drop.length > 0) await this.#drop(pod, plan.drop)
         mac = plan.mac ?? this.#newMac(pod, stateful, plan.network)
         claims = allocator.assign({ ...plan, pod: refOf(pod), mac })
         break
     }
-    await store.write(claims, { pod, owner, stateful, retain: retains(pod, this.#options.defaults), mac })
+    await store.write(claims, {
+      pod,
+      owner: ownerOf(pod, keeper),
+      stateful,
+      retain: machine !== null || retains(pod, this.#options.defaults),
+      machine: machine?.name ?? null,
+      mac,
+    })
     const addresses = claims.map((claim) => formatAddress(claim.address)).join(', ')
     this.#event(pod, 'Normal', 'IPAllocationSucceed', `allocated ${addresses} of network ${claims[0]?.network ?? ''}`)
     return type
@@ -181,9 +243,9 @@ export class PodController {
     }
   }
 
-  #facts(pod: PodView, stateful: boolean): PodFacts {
-    const { allocator, cluster, defaults } = this.#options
-    const holdings = allocator.ofPod(pod.namespace, pod.name).map((record) => ({
+  #facts(pod: PodView, { stateful, machine }: Keeper): PodFacts {
+    const { cluster, defaults } = this.#options
+    const holdings = this.#records(pod, machine).map((record) => ({
       record,
       inUse: cluster.instanceAt(record.namespace, record.address)?.inUse ?? false,
     }))
@@ -198,16 +260,25 @@ export class PodController {
       holdings,
       running: pod.hasAddress,
       stateful,
-      retain: pool !== null || retains(pod, defaults),
+      retain: machine !== null || pool !== null || retains(pod, defaults),
+      machine: machine?.name ?? null,
       pool,
     }
+  }
+
+  /** Records under the pod's name; with a machine those of the machine as well, whichever pod they are with. */
+  #records(pod: PodView, machine: OwnerReference | null): readonly AddressRecord[] {
+    if (machine === null) return this.#options.allocator.ofPod(pod.namespace, pod.name)
+    const label = podNameLabel(machine.name)
+    return recordsOfMachine(pod, label, this.#machines?.podsOf(pod.namespace, label) ?? [], this.#options)
   }
 
   #configure(pod: PodView, facts: PodFacts): { value: Configuration; error: null } | { value: null; error: string } {
     const { cluster, defaults } = this.#options
     const around = surroundingsOf(cluster, pod.nodeName)
-    if (pod.handledByWebhook) return handledConfiguration(pod.wishes, defaults, around)
     const retained = retainedOf(facts)
+    if (facts.machine !== null && retained?.problem) return { value: null, error: retained.problem }
+    if (pod.handledByWebhook) return handledConfiguration(pod.wishes, defaults, around)
     if (retained?.problem) return { value: null, error: retained.problem }
     const namespace = cluster.namespaces.store.get(pod.namespace) ?? null
     return ownConfiguration(pod.wishes, namespace, retained, defaults, around)

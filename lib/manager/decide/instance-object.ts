@@ -9,6 +9,7 @@ import {
   LABEL_POD_UID,
   LABEL_SUBNET,
   LABEL_VERSION,
+  LABEL_VM,
   addressToName,
   macToText,
   podNameLabel,
@@ -20,7 +21,7 @@ import { familyOf, formatAddress, formatInterfaceAddress } from '../../ip/index.
 import type { Claim } from '../../ipam/index.ts'
 import type { PodView } from '../views/pod.ts'
 
-function labels(claim: Claim, pod: PodView): Record<string, string> {
+function labels(claim: Claim, { pod, machine }: Holder): Record<string, string> {
   return {
     [LABEL_VERSION]: IPINSTANCE_VERSION,
     [LABEL_NETWORK]: claim.network,
@@ -28,6 +29,8 @@ function labels(claim: Claim, pod: PodView): Record<string, string> {
     [LABEL_NODE]: pod.nodeName,
     [LABEL_POD]: podNameLabel(pod.name),
     [LABEL_POD_UID]: pod.uid,
+    // Names of machines may be longer than a label value (D57).
+    ...(machine === null ? {} : { [LABEL_VM]: podNameLabel(machine) }),
   }
 }
 
@@ -40,8 +43,10 @@ export interface Holder {
   readonly pod: PodView
   readonly owner: OwnerReference
   readonly stateful: boolean
-  /** The address outlives the pod, for the next one of its name. */
+  /** The address outlives the pod, for the next one of its name or of its machine. */
   readonly retain: boolean
+  /** Name of the VirtualMachine whose pod it is, null for others. */
+  readonly machine: string | null
 }
 
 /** `spec.binding.held` of a bound address. */
@@ -50,9 +55,9 @@ function heldByPod({ owner, retain }: Holder): string {
 }
 
 /** `spec.binding.held` of a reserved address; without an owner nobody collects it (D44). */
-function heldForPod(owner: OwnerReference | null): string {
+function heldForPod(owner: OwnerReference | null, dropPod: boolean): string {
   const end = owner === null ? 'this object' : `${owner.kind} ${owner.name}`
-  return `for the pod to come back, until ${end} is deleted`
+  return `for ${dropPod ? 'its next pod' : 'the pod to come back'}, until ${end} is deleted`
 }
 
 /** The object of a new address, named after it, in the pod's namespace. */
@@ -65,7 +70,7 @@ export function newInstance(claim: Claim, holder: Holder, mac: number): IPInstan
       name: addressToName(claim.address),
       namespace: pod.namespace,
       finalizers: [FINALIZER_IP_ALLOCATED],
-      labels: labels(claim, pod),
+      labels: labels(claim, holder),
       ownerReferences: [owner],
     },
     spec: {
@@ -100,7 +105,7 @@ export function bindPatch(claim: Claim, holder: Holder, uid: string, finalizers:
     metadata: {
       uid,
       finalizers: [...new Set([...finalizers, FINALIZER_IP_ALLOCATED])],
-      labels: labels(claim, pod),
+      labels: labels(claim, holder),
       ownerReferences: [owner],
     },
     spec: {
@@ -118,11 +123,17 @@ export function bindPatch(claim: Claim, holder: Holder, uid: string, finalizers:
   }
 }
 
-/** Merge patch to the reserved form; owner, pod name, index, address and MAC stay. */
-export function reservePatch(uid: string, owner: OwnerReference | null): object {
+/**
+ * Merge patch to the reserved form; owner, index, address and MAC stay.
+ *
+ * @param dropPod the name of the pod goes too: the next pod of a VirtualMachine has another one
+ */
+export function reservePatch(uid: string, owner: OwnerReference | null, dropPod: boolean): object {
+  const labels = { [LABEL_NODE]: null, [LABEL_POD_UID]: null, ...(dropPod ? { [LABEL_POD]: null } : {}) }
+  const podName = dropPod ? { podName: null } : {}
   return {
-    metadata: { uid, labels: { [LABEL_NODE]: null, [LABEL_POD_UID]: null } },
-    spec: { binding: { nodeName: '', podUID: null, held: heldForPod(owner) } },
+    metadata: { uid, labels },
+    spec: { binding: { nodeName: '', podUID: null, ...podName, held: heldForPod(owner, dropPod) } },
   }
 }
 

@@ -3,7 +3,7 @@
 // memory, claims in flight included; so a crash or a lost answer between two creates is found and completed (D6), and
 // more addresses than the pod can use are found and dropped (D11).
 import { retainedConfiguration, type IPFamily } from '../../api/index.ts'
-import { familyOf, type Family, type IPAddress } from '../../ip/index.ts'
+import { familyOf, formatAddress, type Family, type IPAddress } from '../../ip/index.ts'
 import { familiesOf, type AddressRecord, type FamilyRequest } from '../../ipam/index.ts'
 
 /** A record and what its object says of its use. */
@@ -21,6 +21,11 @@ export interface PodFacts {
   readonly running: boolean
   readonly stateful: boolean
   readonly retain: boolean
+  /**
+   * Of the VirtualMachine whose pod it is, null for others. Its holdings are then those of the machine, whichever of its pods
+   * has them.
+   */
+  readonly machine: string | null
   /** Addresses the pod must get by its ip-pool; null without one. */
   readonly pool: readonly IPAddress[] | null
 }
@@ -73,9 +78,9 @@ export function requestOf(families: readonly Family[]): FamilyRequest {
 
 /** Network and family of what is retained for a pod that comes back; null when nothing is. */
 export function retainedOf(
-  facts: Pick<PodFacts, 'uid' | 'holdings' | 'stateful' | 'retain' | 'pool'>,
+  facts: Pick<PodFacts, 'uid' | 'holdings' | 'stateful' | 'retain' | 'machine' | 'pool'>,
 ): { readonly network: string; readonly family: FamilyRequest; readonly problem: string | null } | null {
-  if (!facts.stateful || !facts.retain || facts.pool !== null) return null
+  if (!(facts.stateful || facts.machine !== null) || !facts.retain || facts.pool !== null) return null
   const records = inOrder(facts.holdings.map(({ record }) => record).filter((record) => !gone(record)))
     // Only what outlived a pod decides, bound again to this one or not yet; what was made for this life may be half of
     // what it asked for.
@@ -95,16 +100,21 @@ export function planPod(facts: PodFacts, wanted: Wanted): PodPlan {
   const own = alive.filter(({ record }) => record.podUID === facts.uid)
   if (facts.pool !== null) return planPool(facts.pool, own, alive, wanted)
   const earlier = alive.filter(({ record }) => record.podUID !== facts.uid)
-  if (facts.stateful && earlier.length > 0) {
+  if ((facts.stateful || facts.machine !== null) && earlier.length > 0) {
+    if (facts.machine !== null) {
+      const elsewhere = inOrder(earlier.map(({ record }) => record).filter((record) => record.phase !== 'reserved'))
+      if (elsewhere.length > 0) return { kind: 'refuse', reason: heldByOther(facts.machine, elsewhere) }
+    }
     if (!facts.retain) return { kind: 'drop', records: inOrder(earlier.map(({ record }) => record)) }
     // All that is kept comes back together, what was re-bound before a crash included.
     const records = inOrder(alive.map(({ record }) => record))
     return {
       kind: 'assign',
       network: wanted.network,
-      family: wanted.family,
+      // What a machine has decides, also against annotations that were written without knowing it (D58).
+      family: facts.machine === null ? wanted.family : requestOf(records.map(({ address }) => familyOf(address))),
       addresses: records.map(({ address, subnet }) => ({ address, subnet })),
-      force: false,
+      force: facts.machine !== null,
       mac: macOf(records),
       drop: [],
     }
@@ -112,6 +122,16 @@ export function planPod(facts: PodFacts, wanted: Wanted): PodPlan {
   if (own.length > 0) return planOwn(facts, own, wanted)
   // A plain pod of the same name that is still being collected holds its addresses until it is gone; they are not ours.
   return { kind: 'allocate', network: wanted.network, family: wanted.family, subnets: wanted.subnets, mac: null }
+}
+
+/**
+ * Two pods of one machine: the target of a live migration beside its source, or a new start beside an old end. An address is at
+ * one place at a time, so the second pod waits; it gets the address as soon as the first has ended (D25).
+ */
+function heldByOther(machine: string, records: readonly AddressRecord[]): string {
+  const addresses = records.map(({ address }) => formatAddress(address)).join(', ')
+  const pods = [...new Set(records.map(({ pod }) => pod))].join(', ')
+  return `VirtualMachine "${machine}" has ${addresses} with its pod ${pods} until that has ended; this pod gets them then (an address does not move during a live migration)`
 }
 
 function macOf(records: readonly AddressRecord[]): number | null {

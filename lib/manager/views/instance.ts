@@ -22,6 +22,7 @@ export interface Instance {
   readonly podName: string
   readonly podUID: string
   readonly nodeName: string
+  /** Name of its VirtualMachine as a label value, '' for other pods. */
   readonly vm: string
   readonly reserved: boolean
   /** Its binding has changed since it was made (metadata.generation counts that): it was reserved, or bound again. */

@@ -1,7 +1,7 @@
 // The command line of the manager: what the original's manifests pass is taken, what cannot be meant is refused.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { checkFeatureGates, managerFlags, parseConcurrency } from '../../../lib/main/manager.ts'
+import { managerFlags, parseConcurrency } from '../../../lib/main/manager.ts'
 import { parseFlags } from '../../../lib/main/flags.ts'
 
 test("the chart's command line is taken", () => {
@@ -14,7 +14,6 @@ test("the chart's command line is taken", () => {
     '--metrics-port=9899',
   ])
   assert.is(values['default-ip-retain'], false)
-  checkFeatureGates(values['feature-gates'])
   assert.equal(parseConcurrency(values['controller-concurrency']), { pod: 1, ipInstance: 100 })
 })
 
@@ -23,12 +22,6 @@ test('concurrency is clamped, unknown names and no numbers are refused', () => {
   for (const bad of ['Nope=1', 'Pod', 'Pod=x', '']) {
     assert.throws(() => parseConcurrency([bad]), /expected NAME=NUMBER with NAME one of Pod, IPInstance/)
   }
-})
-
-test('a feature that is not there is refused, not ignored', () => {
-  assert.throws(() => checkFeatureGates(['MultiCluster=true']), /does not have it yet/)
-  assert.throws(() => checkFeatureGates(['DualStack=true']), /known gates are/)
-  assert.throws(() => checkFeatureGates(['VMIPRetain=maybe']), /expected VMIPRetain=true or =false/)
 })
 
 test.run()

@@ -39,7 +39,7 @@ async function writeWithoutServer(prepare: (allocator: Allocator) => void): Prom
   })
   let failure: unknown = null
   await store
-    .write([present(claim)], { pod, owner, stateful: true, retain: true, mac: 7 })
+    .write([present(claim)], { pod, owner, stateful: true, retain: true, machine: null, mac: 7 })
     .catch((error: unknown) => (failure = error))
   assert.instance(failure, Error)
   return [allocator, present(claim)]

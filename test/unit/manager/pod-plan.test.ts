@@ -29,6 +29,7 @@ function facts(records: readonly AddressRecord[], fields: Partial<PodFacts> = {}
     running: false,
     stateful: false,
     retain: false,
+    machine: null,
     pool: null,
     ...fields,
   }
