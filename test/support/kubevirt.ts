@@ -37,7 +37,7 @@ export async function installKubeVirt(client: KubeClient): Promise<void> {
       names: { plural, kind, singular: kind.toLowerCase(), listKind: `${kind}List` },
       versions: [{ name: version, served: true, storage: true, schema }],
     }
-    await client.create(definitions, { metadata: { name: `${plural}.${group}` }, spec } as KubeObject)
+    await client.create(definitions, { metadata: { name: `${plural}.${group}` }, spec })
   }
   for (const { group, version, plural } of kinds) {
     const path = `/apis/${group}/${version}/${plural}`
@@ -60,7 +60,7 @@ const controlledBy = (resource: ResourceType, owner: KubeObject): object => ({
 })
 
 export function createMachine(client: KubeClient, name: string): Promise<KubeObject> {
-  return client.create<KubeObject>(VIRTUAL_MACHINES, { metadata: { name, namespace }, spec: {} } as never)
+  return client.create<KubeObject>(VIRTUAL_MACHINES, { metadata: { name, namespace }, spec: {} })
 }
 
 /** A run of a machine, or with null an instance without one. */
