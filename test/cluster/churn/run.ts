@@ -12,7 +12,7 @@ import { extraNodeCidrs } from './expect.ts'
 import { Judge, programs } from './judge.ts'
 import { keyOf, readObjects } from './objects.ts'
 import { Observer } from './observer.ts'
-import { Performer } from './perform.ts'
+import { Performer } from './perform/index.ts'
 import type { Step } from './steps.ts'
 
 export interface RunOptions {
