@@ -173,7 +173,7 @@ export class LeaderElector implements Fence {
     }
   }
 
-  /** Acquire or renew once. False when somebody else holds the lease. */
+  /** Acquire or renew once. False when somebody else holds the lease. @throws Error when the next attempt may do better */
   async #attempt(): Promise<boolean> {
     // While leading, the lease as last written is very likely current: one request instead of two.
     if (this.#renewed !== null && this.#lease !== null) {
@@ -193,7 +193,9 @@ export class LeaderElector implements Fence {
     try {
       return await this.#take(lease)
     } catch (error) {
-      if (isConflict(error)) return false
+      // Another candidate was faster. A leader has just read that the lease is its own: whoever writes to it without taking
+      // it over ends no leadership, the deadline does.
+      if (isConflict(error) && this.#renewed === null) return false
       throw error
     }
   }

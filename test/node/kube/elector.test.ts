@@ -196,6 +196,19 @@ test('a lease taken away is noticed at the next renewal', () =>
     assert.match((await elector.ended).message, /held by 'thief' now/)
   }))
 
+test('a lease that others write to, but do not take, is renewed all the same', () =>
+  withRig(async ({ server, candidate, lease }) => {
+    const { elector } = await candidate('one', { leaseDurationMs: 40_000, renewDeadlineMs: 30_000 })
+    await elector.start().acquired
+    const conflicts = server.faults.add({ resource: 'leases', verb: 'update', effect: 'conflict', times: 6 })
+    await eventually(() => assert.is(conflicts.hit, 6), 20_000)
+    const { spec } = await lease()
+    await eventually(async () => assert.is.not((await lease()).spec?.renewTime, spec?.renewTime), 20_000)
+    assert.ok(elector.isLeader())
+    assert.not(elector.signal.aborted)
+    assert.is(elector.transitions, 0)
+  }))
+
 test('a lease that the server has forgotten is made anew by its leader', () =>
   withRig(async ({ client, candidate }) => {
     // A lease so long that no pause of this process outlasts it.
