@@ -1,12 +1,10 @@
 // What a node's kernel state survives: the death of the daemon, and other hands.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { namespaceCommand, type Cluster, type ClusterNode } from '../../lib/standalone/index.ts'
+import type { Cluster, ClusterNode } from '../../lib/standalone/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { present } from '../support/present.ts'
-import { checkPairs, createPod, reported, runningPod, showLogs, startCluster } from './support.ts'
+import { Probe, checkPairs, createPod, reported, runningPod, showLogs, startCluster } from './support.ts'
 
 let cluster: Cluster
 const pods = new Map<string, string[]>()
@@ -25,29 +23,6 @@ test.after(async () => {
   if (finished < 4) showLogs(cluster)
   await cluster.stop()
 })
-
-/** A ping every millisecond, until stopped; what was lost. */
-class Probe {
-  readonly #child
-  #output = ''
-
-  constructor(netns: string, target: string) {
-    // -i below 2 ms needs root, which this is in its own namespace.
-    const [command, ...args] = namespaceCommand(netns, ['ping', '-q', '-n', '-i', '0.001', '-W', '1', target])
-    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#child.stdout.on('data', (chunk: Buffer) => (this.#output += chunk.toString()))
-  }
-
-  async stop(): Promise<{ sent: number; lost: number }> {
-    const closed = once(this.#child, 'close')
-    this.#child.kill('SIGINT')
-    await closed
-    const match = present(/(\d+) packets transmitted, (\d+) received/.exec(this.#output), 'a summary of ping')
-    const sent = Number(match[1])
-    // The last one may still be under way when ping is interrupted.
-    return { sent, lost: Math.max(0, sent - Number(match[2]) - 1) }
-  }
-}
 
 /** The daemon's metrics page. */
 async function metricsPage(node: ClusterNode): Promise<string> {
@@ -71,7 +46,7 @@ test('a daemon killed under 1 ms probes between all pairs loses nothing, and wri
   for (const from of pods.keys()) {
     for (const [to, addresses] of pods) {
       if (from === to) continue
-      for (const address of addresses) probes.push(new Probe(cluster.sandbox(from).attachment.netns, address))
+      for (const address of addresses) probes.push(new Probe(cluster.sandbox(from).attachment.netns, address, 1))
     }
   }
   await new Promise((resolve) => setTimeout(resolve, 500))

@@ -1,8 +1,17 @@
 // A cluster for a test file: started once, stopped at the end, its logs shown when something fails.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ANNOTATION_IP_FAMILY, PODS, type IPFamily, type Pod } from '../../lib/api/index.ts'
-import { Cluster, createOverlay, overlayEnvironment, probeFrom, echoPort } from '../../lib/standalone/index.ts'
+import {
+  Cluster,
+  createOverlay,
+  echoPort,
+  namespaceCommand,
+  overlayEnvironment,
+  probeFrom,
+} from '../../lib/standalone/index.ts'
 import { silentLogger } from '../../lib/telemetry/log.ts'
 import { chosenControlPlane } from '../support/control-plane.ts'
 import { eventually } from '../support/eventually.ts'
@@ -100,6 +109,30 @@ export async function checkPairs(cluster: Cluster, pods: ReadonlyMap<string, rea
     }
   }
   return wrong
+}
+
+/** A ping every `intervalMs`, until stopped. */
+export class Probe {
+  readonly #child
+  #output = ''
+
+  constructor(netns: string, target: string, intervalMs: number) {
+    // Intervals below 2 ms need root, which this is in its own namespace.
+    const interval = (intervalMs / 1000).toFixed(3)
+    const [command, ...args] = namespaceCommand(netns, ['ping', '-q', '-n', '-i', interval, '-W', '1', target])
+    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child.stdout.on('data', (chunk: Buffer) => (this.#output += chunk.toString()))
+  }
+
+  async stop(): Promise<{ sent: number; lost: number }> {
+    const closed = once(this.#child, 'close')
+    this.#child.kill('SIGINT')
+    await closed
+    const match = present(/(\d+) packets transmitted, (\d+) received/.exec(this.#output), 'a summary of ping')
+    const sent = Number(match[1])
+    // The last one may still be under way when ping is interrupted.
+    return { sent, lost: Math.max(0, sent - Number(match[2]) - 1) }
+  }
 }
 
 /** A hook whose failure is told: uvu only counts the tests that did not run. */

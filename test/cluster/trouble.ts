@@ -1,14 +1,12 @@
 // What the tests of a control plane in trouble share: 20 pods on three nodes, probes every few milliseconds between pods of all
 // nodes, what the kernels hold, and the way through a fault.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { IPINSTANCES, type IPInstance } from '../../lib/api/index.ts'
 import type { Fault } from '../../lib/standalone/apiserver/index.ts'
-import { namespaceCommand, type Cluster, type ClusterNode } from '../../lib/standalone/index.ts'
+import type { Cluster, ClusterNode } from '../../lib/standalone/index.ts'
 import { present } from '../support/present.ts'
-import { checkPairs, createPod, reported, runningPod, showLogs, startCluster } from './support.ts'
+import { Probe, checkPairs, createPod, reported, runningPod, showLogs, startCluster } from './support.ts'
 
 export const nodes = ['node1', 'node2', 'node3']
 const podCount = 20
@@ -28,33 +26,11 @@ export async function startWork(): Promise<Work> {
   return { cluster, pods }
 }
 
-/** A ping every few milliseconds, until stopped. */
-export class Probe {
-  readonly #child
-  #output = ''
-
-  constructor(netns: string, target: string) {
-    const [command, ...args] = namespaceCommand(netns, ['ping', '-q', '-n', '-i', '0.002', '-W', '1', target])
-    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#child.stdout.on('data', (chunk: Buffer) => (this.#output += chunk.toString()))
-  }
-
-  async stop(): Promise<{ sent: number; lost: number }> {
-    const closed = once(this.#child, 'close')
-    this.#child.kill('SIGINT')
-    await closed
-    const match = present(/(\d+) packets transmitted, (\d+) received/.exec(this.#output), 'a summary of ping')
-    const sent = Number(match[1])
-    // The last one may still be under way when ping is interrupted.
-    return { sent, lost: Math.max(0, sent - Number(match[2]) - 1) }
-  }
-}
-
 /** One pod of each node pings both addresses of one pod of the next node. */
 export function startProbes({ cluster, pods }: Work): Probe[] {
   return nodes.flatMap((_, index) => {
     const { netns } = cluster.sandbox(`pod-${index}`).attachment
-    return present(pods.get(`pod-${(index + 1) % 3}`)).map((address) => new Probe(netns, address))
+    return present(pods.get(`pod-${(index + 1) % 3}`)).map((address) => new Probe(netns, address, 2))
   })
 }
 
