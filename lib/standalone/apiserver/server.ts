@@ -42,6 +42,9 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
   for (const resource of builtinResources(serviceCidr)) registry.add(resource)
   const admission = new Admission({ store, registry, log }, options.resolveService)
   const faults = new Faults(store, log, options.faultSeed)
+  const authority = options.tls === undefined ? null : await loadAuthority(options.dataDirectory)
+  const token = options.token ?? (options.tls === undefined ? null : await loadToken(options.dataDirectory))
+  // Nothing between here and its close() below may fail: it holds the lock of the directory.
   const journal =
     options.dataDirectory === undefined
       ? null
@@ -58,8 +61,6 @@ export async function assemble(options: ApiServerOptions): Promise<{ server: Api
   }
   const definitions = serveDefinitions(context)
 
-  const authority = options.tls === undefined ? null : await loadAuthority(options.dataDirectory)
-  const token = options.token ?? (options.tls === undefined ? null : await loadToken(options.dataDirectory))
   const caCert = authority?.cert ?? null
   // The collector first: it has to know every object from the beginning.
   const collector = runGarbageCollector(context)

@@ -1,11 +1,12 @@
 // Objects that outlive the server: every answered write is there after a kill at any moment, versions go on, watches from
 // before begin with 410; a torn end is borne, damage is refused.
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Journal } from '../../../lib/standalone/apiserver/journal/index.ts'
@@ -89,7 +90,7 @@ test('a snapshot replaces older logs; what is written meanwhile is kept', async 
     if (round % 2 === 0) await journal.synced()
   }
   await journal.close()
-  const names = readdirSync(path)
+  const names = readdirSync(path).filter((name) => name !== 'lock')
   assert.ok(
     names.some((name) => name.endsWith('.snapshot')),
     names.join(' '),
@@ -153,6 +154,45 @@ function post(socketPath: string, path: string, body: JsonObject): Promise<numbe
   })
 }
 
+/** A server in a process of its own; it writes a line when it listens. */
+function startProcess(socket: string, data: string): ChildProcessByStdio<null, Readable, null> {
+  const program = join(import.meta.dirname, '../../support/journal-server.ts')
+  const stdio: ['ignore', 'pipe', 'inherit'] = ['ignore', 'pipe', 'inherit']
+  return spawn(process.execPath, [...process.execArgv, program, socket, data], { stdio })
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGKILL')
+  await ended
+}
+
+test('of two servers on one directory the second is refused, until the first has ended, however it did', async () => {
+  const data = join(directory, 'locked')
+  const refusal = async (): Promise<string> => {
+    const error = await rigAt('locked').then(() => null, (reason: Error) => reason) // prettier-ignore
+    return error?.message ?? 'served'
+  }
+  const child = startProcess(join(directory, 'locked.sock'), data)
+  try {
+    await once(child.stdout, 'data')
+    assert.is(await post(join(directory, 'locked.sock'), maps, configMap('kept')), 201)
+    assert.match(await refusal(), new RegExp(`^journal ${data}/journal: in use by process ${child.pid} of `))
+    assert.is(await post(join(directory, 'locked.sock'), maps, configMap('after')), 201)
+  } finally {
+    await end(child)
+  }
+  const first = await rigAt('locked')
+  try {
+    for (const name of ['kept', 'after']) assert.is((await first.call('GET', `${maps}/${name}`)).code, 200, name)
+    assert.match(await refusal(), new RegExp(`in use by process ${process.pid} of `), 'in the same process, too')
+  } finally {
+    await first.close()
+  }
+  await (await rigAt('locked')).close()
+})
+
 test('killed at random moments under writes: whatever was answered is there', async () => {
   const data = join(directory, 'crash')
   const random = seededRandom(7)
@@ -160,10 +200,7 @@ test('killed at random moments under writes: whatever was answered is there', as
   let next = 0
   for (let life = 0; life < 5; life++) {
     const socket = join(directory, `crash-${life}.sock`)
-    const program = join(import.meta.dirname, '../../support/journal-server.ts')
-    const child = spawn(process.execPath, [...process.execArgv, program, socket, data], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const child = startProcess(socket, data)
     try {
       await once(child.stdout, 'data')
       let killed = false
@@ -180,7 +217,7 @@ test('killed at random moments under writes: whatever was answered is there', as
       killed = true
       await Promise.all(writers)
     } finally {
-      child.kill('SIGKILL')
+      await end(child)
     }
   }
   const rig = await rigAt('crash')

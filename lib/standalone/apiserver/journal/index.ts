@@ -5,7 +5,7 @@
 // {@link GAP} higher after each start, and every watch and page from before gets 410.
 //
 // A process killed at any moment loses nothing that was answered. A disk that loses what it said it had is another matter:
-// damage within a file is an error at the next start (record.ts). Two servers on one directory are not prevented.
+// damage within a file is an error at the next start (record.ts). Of two servers on one directory the second is refused (lock.ts).
 import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorText } from '../../../kube/index.ts'
@@ -13,6 +13,7 @@ import type { Logger } from '../../../telemetry/log.ts'
 import { Pace } from '../pace.ts'
 import type { Change, Collection, Store } from '../store.ts'
 import { entry, fileName, header, recover, syncDirectory, type State } from './files.ts'
+import { lockDirectory } from './lock.ts'
 import { encodeRecord, JournalError } from './record.ts'
 
 export { JournalError } from './record.ts'
@@ -38,6 +39,12 @@ interface Capture {
   readonly collections: readonly (readonly [string, Collection])[]
 }
 
+interface Opened {
+  readonly file: FileHandle
+  readonly state: State | null
+  readonly files: readonly string[]
+}
+
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -51,6 +58,7 @@ export class Journal {
   readonly #compactAbove: number
   #store: Store | null = null
   #unsubscribe: () => void = () => undefined
+  readonly #lock: FileHandle
   #file: FileHandle
   #logBytes = 0
   #snapshotBytes = 0
@@ -65,10 +73,11 @@ export class Journal {
   #failure: JournalError | null = null
   #closed = false
 
-  private constructor(options: JournalOptions, file: FileHandle, state: State | null, files: readonly string[]) {
+  private constructor(options: JournalOptions, lock: FileHandle, { file, state, files }: Opened) {
     this.#directory = options.directory
     this.#log = options.log
     this.#compactAbove = options.compactAbove ?? COMPACT_ABOVE
+    this.#lock = lock
     this.#file = file
     this.#old = files
     this.state = state
@@ -77,26 +86,17 @@ export class Journal {
   /**
    * Read what is in a directory (made if there is none) and begin a new log.
    *
-   * @throws JournalError when a file is damaged
+   * @throws JournalError when a file is damaged, or another server uses the directory
    */
   static async open(options: JournalOptions): Promise<Journal> {
-    const { directory, log } = options
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    for (const name of await readdir(directory)) {
-      // A snapshot that was not finished.
-      if (name.endsWith('.snapshot.tmp')) await rm(join(directory, name), { force: true })
+    await mkdir(options.directory, { recursive: true, mode: 0o700 })
+    const lock = await lockDirectory(options.directory)
+    try {
+      return new Journal(options, lock, await openFiles(options))
+    } catch (error) {
+      await lock.close()
+      throw error
     }
-    const found = await recover(directory)
-    if (found !== null && found.tornBytes > 0) {
-      log.warn(
-        { directory, bytes: found.tornBytes },
-        'journal: the last write was cut off and is dropped; it was never answered',
-      )
-    }
-    const state = found === null ? null : { ...found.state, version: found.state.version + GAP }
-    const version = state?.version ?? 1
-    const file = await newLog(directory, version)
-    return new Journal(options, file, state, [...(found?.files ?? []), fileName(version, 'log')])
   }
 
   /** Why nothing can be written any more; null while all is well. */
@@ -130,6 +130,7 @@ export class Journal {
     if (this.#failure === null) await this.#compacting
     await this.synced().catch((error: unknown) => this.#log.error({ err: error }, 'journal: the last changes are lost'))
     await this.#file.close()
+    await this.#lock.close()
   }
 
   #append({ version, collection, type, current }: Change): void {
@@ -266,6 +267,25 @@ export class Journal {
     await syncDirectory(this.#directory)
     return total
   }
+}
+
+/** Read what is there and begin a new log. */
+async function openFiles({ directory, log }: JournalOptions): Promise<Opened> {
+  for (const name of await readdir(directory)) {
+    // A snapshot that was not finished.
+    if (name.endsWith('.snapshot.tmp')) await rm(join(directory, name), { force: true })
+  }
+  const found = await recover(directory)
+  if (found !== null && found.tornBytes > 0) {
+    log.warn(
+      { directory, bytes: found.tornBytes },
+      'journal: the last write was cut off and is dropped; it was never answered',
+    )
+  }
+  const state = found === null ? null : { ...found.state, version: found.state.version + GAP }
+  const version = state?.version ?? 1
+  const file = await newLog(directory, version)
+  return { file, state, files: [...(found?.files ?? []), fileName(version, 'log')] }
 }
 
 /** Begin a log; when this returns its name is durable. */
