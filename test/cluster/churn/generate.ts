@@ -215,8 +215,10 @@ class Generator {
 
   #scale(): Step {
     const workload = this.#random.pick(this.#sets.values())
-    const most = Math.max(3, Math.round((this.#shape.pods / 10) * (workload.kind === 'Deployment' ? 1.4 : 0.7)))
-    workload.replicas = this.#random.between(0, most)
+    // Around its share, so that the cluster stays as full as it was asked to be; now and then empty.
+    const share = this.#shape.pods / (workload.kind === 'Deployment' ? 10 : 20)
+    const most = Math.max(3, Math.round(1.6 * share))
+    workload.replicas = this.#random.chance(0.1) ? 0 : this.#random.between(Math.round(0.6 * share), most)
     return { do: 'scale', kind: workload.kind, set: workload.name, replicas: workload.replicas }
   }
 
@@ -233,7 +235,8 @@ class Generator {
     const name = `${namespace}/${kind === 'Deployment' ? 'd' : 's'}${index}`
     if (this.#sets.delete(name)) return { do: 'delete-set', kind, set: name }
     if (!this.#namespaces.has(namespace)) return this.#namespace(namespace)
-    return this.#set(kind, name, this.#random.between(1, Math.max(2, Math.round(this.#shape.pods / 12))))
+    const share = this.#shape.pods / (kind === 'Deployment' ? 10 : 20)
+    return this.#set(kind, name, this.#random.between(1, Math.max(2, Math.round(1.6 * share))))
   }
 
   #growSubnet(name: string): Step {

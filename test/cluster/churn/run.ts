@@ -9,7 +9,8 @@ import { DEPLOYMENTS, STATEFUL_SETS } from '../../../lib/standalone/controllers/
 import { silentLogger } from '../../../lib/telemetry/log.ts'
 import { eventually } from '../../support/eventually.ts'
 import { extraNodeCidrs } from './expect.ts'
-import { Judge, programs } from './judge.ts'
+import { readEnds } from './ends.ts'
+import { Judge, programs, type Process } from './judge.ts'
 import { keyOf, readObjects } from './objects.ts'
 import { Observer } from './observer.ts'
 import { Performer } from './perform/index.ts'
@@ -41,8 +42,27 @@ export interface RunReport {
   readonly faultsHit: number
   /** Changes of pods and IPInstances that were judged as they came. */
   readonly changes: number
-  readonly settleSeconds: readonly number[]
+  readonly settlements: readonly Settlement[]
   readonly mostPods: number
+  /** Managers that went since they could not renew their lease in time. */
+  readonly leasesRunOut: number
+}
+
+/** How things stood when everything agreed. */
+export interface Settlement {
+  readonly step: number
+  /** Since the start. */
+  readonly seconds: number
+  /** Until everything agreed, of which `calm` until all programs ran. */
+  readonly took: number
+  readonly calm: number
+  readonly nodes: number
+  readonly pods: number
+  readonly addresses: number
+  readonly changes: number
+  readonly processes: readonly Process[]
+  /** Of this process: API server, controllers, kubelets and judge. */
+  readonly ownMegabytes: number
 }
 
 /** Something is not as it should be. */
@@ -114,7 +134,8 @@ class Run {
   readonly #performer: Performer
   readonly #judge: Judge
   readonly #started: number
-  readonly #settleSeconds: number[] = []
+  readonly #settlements: Settlement[] = []
+  readonly #directory: string
   #mostPods = 0
 
   constructor(options: RunOptions, cluster: Cluster, client: KubeClient, observer: Observer, started: number) {
@@ -122,6 +143,7 @@ class Run {
     this.#client = client
     this.#observer = observer
     this.#started = started
+    this.#directory = cluster.directory
     this.#performer = new Performer(cluster, client)
     observer.onPodGone = (pod) => this.#performer.podGone(pod)
     this.#judge = new Judge({
@@ -155,8 +177,9 @@ class Run {
       done,
       faultsHit,
       changes: this.#observer.changes,
-      settleSeconds: this.#settleSeconds,
+      settlements: this.#settlements,
       mostPods: this.#mostPods,
+      leasesRunOut: readEnds(this.#directory).leasesRunOut,
     }
   }
 
@@ -168,6 +191,7 @@ class Run {
     const calm = (performance.now() - started) / 1000
     let last = ''
     for (;;) {
+      const began = performance.now()
       await this.#performer.collectPods()
       const problems = await this.#judge.look()
       if (problems.length === 0) break
@@ -177,18 +201,31 @@ class Run {
       last = `, the last of it: ${problems[0] ?? ''}`
       if (performance.now() - started > settleMs + calm * 1000) throw new ChurnFailure(index, problems)
       if (this.#observer.violations.length > 0) throw new ChurnFailure(index, this.#observer.violations)
-      await new Promise((resolve) => setTimeout(resolve, 250))
+      // Looking is work for the API server: most of its time is for those who are looked at.
+      await new Promise((resolve) => setTimeout(resolve, Math.max(250, 3 * (performance.now() - began))))
     }
-    const seconds = (performance.now() - started) / 1000
-    this.#settleSeconds.push(seconds)
-    const { pods, instances } = await readObjects(this.#client)
+    const ended = readEnds(this.#directory).problems
+    if (ended.length > 0) throw new ChurnFailure(index, ended)
+    const { pods, instances, nodes } = await readObjects(this.#client)
     this.#mostPods = Math.max(this.#mostPods, pods.length)
-    const total = ((performance.now() - this.#started) / 1000).toFixed(0)
-    const processes = programs().map(({ descriptors, megabytes }) => `${megabytes} MB ${descriptors} fds`)
+    const settlement: Settlement = {
+      step: index,
+      seconds: (performance.now() - this.#started) / 1000,
+      took: (performance.now() - started) / 1000,
+      calm,
+      nodes: nodes.length,
+      pods: pods.length,
+      addresses: instances.length,
+      changes: this.#observer.changes,
+      processes: programs(),
+      ownMegabytes: Math.round(process.memoryUsage().rss / 1e6),
+    }
+    this.#settlements.push(settlement)
     onProgress(
-      `${total} s: step ${index} of ${steps.length}: all agrees after ${seconds.toFixed(1)} s (${calm.toFixed(1)} s until all programs ran${last}); ` +
-        `${pods.length} pods, ${instances.length} addresses, ${this.#observer.changes} changes; ${processes.join(', ')}`,
+      `${settlement.seconds.toFixed(0)} s: step ${index} of ${steps.length}: all agrees after ${settlement.took.toFixed(1)} s` +
+        ` (${calm.toFixed(1)} s until all programs ran${last})`,
     )
+    onProgress(settlementLine(settlement))
   }
 
   /** Everything deleted: no address, no sandbox, no trace in any kernel is left. */
@@ -212,6 +249,20 @@ class Run {
       if (/^extra-/.test(metadata.name ?? '')) await this.#client.delete(SUBNETS, metadata)
     await this.#settle(this.#options.steps.length)
   }
+}
+
+/** One line of the table of a run. */
+export function settlementLine(settlement: Settlement): string {
+  const { step, seconds, took, nodes, pods, addresses, changes, processes, ownMegabytes } = settlement
+  const show = (what: RegExp): string =>
+    processes
+      .filter(({ command }) => what.test(command))
+      .map(({ megabytes, descriptors }) => `${megabytes} MB/${descriptors} fds`)
+      .join(' ')
+  return (
+    `step ${step}, ${seconds.toFixed(0)} s: settled in ${took.toFixed(0)} s; ${nodes} nodes, ${pods} pods, ${addresses} addresses, ` +
+    `${changes} changes; manager ${show(/mjs manager/)}; daemons ${show(/mjs daemon/)}; rest ${ownMegabytes} MB`
+  )
 }
 
 /** What of a stopped cluster is still there after a while; the kernel takes links of dead namespaces away in its own time. */
