@@ -3,24 +3,17 @@
 // uvu alone has four false greens (a throwing hook, a forgotten run(), a forgotten .only, no matching file) and no time-out.
 // Here a file passes only if its process exited 0 and reported at least one test, all passed. Each file runs in new network, mount
 // and process-id namespaces (and, without root, a user namespace), so that nothing it makes can reach this machine or
-// outlive it. The last line is `N passed, N failed`, counted in tests.
+// outlive it. The files of test/vm run the same way in a virtual machine with another kernel. The last line is
+// `N passed, N failed`, counted in tests.
 //
 //   node --import tsx test/run.ts [--jobs N] [--timeout SECONDS] [path-substring ...]
-import { spawn, spawnSync } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { sandboxCommand, sandboxEnvironment } from './support/sandbox.ts'
-
-interface FileResult {
-  file: string
-  passed: number
-  failed: number
-  skipped: number
-  seconds: number
-  output: string
-}
+import { type FileResult, runFile } from './support/run-file.ts'
+import { runInVm } from './support/vm.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -42,59 +35,6 @@ async function testFiles(): Promise<string[]> {
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)))
     .sort()
-}
-
-/**
- * The totals uvu prints at the end of a run of a file, whatever tests printed before; null when it printed none. Skipped tests are
- * not in the total.
- */
-function parseTotals(output: string): { total: number; passed: number; skipped: number } | null {
-  // eslint-disable-next-line no-control-regex -- the escape character is what is looked for
-  const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, '')
-  const all = [...plain.matchAll(/^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)\n/gm)]
-  const [, total, passed, skipped] = all.at(-1) ?? []
-  return total === undefined ? null : { total: Number(total), passed: Number(passed), skipped: Number(skipped) }
-}
-
-async function runFile(file: string): Promise<FileResult> {
-  const narrowed = /\b\w+\.only\(/.test(await readFile(join(root, file), 'utf8'))
-  const started = performance.now()
-  const [command, ...args] = sandboxCommand([process.execPath, '--import', 'tsx', file])
-  return new Promise((resolve) => {
-    const child = spawn(command, args, {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...sandboxEnvironment(), FORCE_COLOR: '0' },
-    })
-    let output = ''
-    let verdict: string | null = null
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    const watchdog = setTimeout(() => {
-      verdict = `no end after ${timeoutSeconds} s`
-      child.kill('SIGKILL')
-    }, timeoutSeconds * 1000)
-    child.on('error', (error) => (verdict = error.message))
-    child.on('close', (code, signal) => {
-      clearTimeout(watchdog)
-      const totals = parseTotals(output)
-      if (totals === null) verdict ??= 'reported no totals (is test.run() missing?)'
-      else if (totals.total + totals.skipped === 0) verdict ??= 'ran no test'
-      if (narrowed) verdict ??= '.only() left other tests out'
-      if (code !== 0) verdict ??= `exit ${signal ?? code}`
-      const passed = totals?.passed ?? 0
-      const failedTests = totals ? totals.total - totals.passed : 0
-      if (verdict !== null) output += `\n${file}: ${verdict}\n`
-      resolve({
-        file,
-        passed,
-        failed: verdict !== null ? Math.max(1, failedTests) : failedTests,
-        skipped: totals?.skipped ?? 0,
-        seconds: (performance.now() - started) / 1000,
-        output,
-      })
-    })
-  })
 }
 
 const files = await testFiles()
@@ -130,23 +70,33 @@ if (lane.length > 0) {
   if (left.length > 0)
     console.log(`SKIPPED: ${left.length} files of test/kubernetes: see above how to get what they need`)
 }
-const queue = files.filter((file) => !left.includes(file))
 const results: FileResult[] = []
+function report(result: FileResult): void {
+  results.push(result)
+  const mark = result.failed > 0 ? 'FAIL' : 'ok  '
+  const skips = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
+  console.log(`${mark} ${result.file}  ${result.passed} passed${skips}  ${result.seconds.toFixed(1)} s`)
+  if (result.failed > 0 || values.verbose || result.skipped > 0) console.log(result.output.replaceAll(/^/gm, '     '))
+}
+// Those on another kernel share one virtual machine, which boots and works while the others run.
+const onOtherKernel = files.filter((file) => file.startsWith('test/vm/'))
+let leftByVm: readonly string[] = []
+async function virtualMachine(): Promise<void> {
+  if (await runInVm(onOtherKernel, { root, timeoutSeconds, onResult: report })) return
+  leftByVm = onOtherKernel
+  console.log(`SKIPPED: ${leftByVm.length} files of test/vm: see above what the virtual machine needs`)
+}
+const queue = files
+  .filter((file) => !left.includes(file) && !onOtherKernel.includes(file))
+  .map((file) => async () => report(await runFile(file, { root, timeoutSeconds })))
+if (onOtherKernel.length > 0) queue.unshift(virtualMachine)
 await Promise.all(
   Array.from({ length: jobs }, async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const result = await runFile(file)
-      results.push(result)
-      const mark = result.failed > 0 ? 'FAIL' : 'ok  '
-      const skips = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
-      console.log(`${mark} ${result.file}  ${result.passed} passed${skips}  ${result.seconds.toFixed(1)} s`)
-      if (result.failed > 0 || values.verbose || result.skipped > 0)
-        console.log(result.output.replaceAll(/^/gm, '     '))
-    }
+    for (let work = queue.shift(); work !== undefined; work = queue.shift()) await work()
   }),
 )
 const sum = (pick: (result: FileResult) => number): number => results.reduce((total, result) => total + pick(result), 0)
 const failed = sum((result) => result.failed)
-const skipped = sum((result) => result.skipped) + left.length
+const skipped = sum((result) => result.skipped) + left.length + leftByVm.length
 console.log(`${sum((result) => result.passed)} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exit(failed > 0 ? 1 : 0)
