@@ -7,7 +7,7 @@ import { listPages, type ListOptions, type Page } from './list.ts'
 import { collectionPath, objectPath, queryText } from './paths.ts'
 import { RateLimiter } from './ratelimit.ts'
 import { Requester, parseBody, type CallOptions, type Fence } from './requester.ts'
-import { Transport } from './transport.ts'
+import { Transport, type Carrier } from './transport.ts'
 import { apiVersionOf, type KubeObject, type ObjectRef, type ResourceType, type Writable } from './types.ts'
 import { acceptMetadata, watchStream, type WatchOptions, type WatchSink } from './watch.ts'
 
@@ -114,19 +114,22 @@ export class KubeClient {
 
   /** A client over any source of connections. */
   static over(source: ConnectionSource, options: ClientOptions = {}): KubeClient {
+    const userAgent = options.userAgent ?? `hybridnet/1 (${process.platform}; node ${process.version})`
+    return KubeClient.through(new Transport(source, userAgent), source.namespace, options)
+  }
+
+  /** A client over anything that carries exchanges, HTTP or not; `namespace` as `KubeClient.namespace`. */
+  static through(carrier: Carrier, namespace: string | null, options: ClientOptions = {}): KubeClient {
     const { qps, burst } = options
     const limiter = qps !== undefined && qps > 0 ? new RateLimiter(qps, burst ?? Math.max(1, 2 * qps)) : null
     const requester = new Requester({
-      transport: new Transport(
-        source,
-        options.userAgent ?? `hybridnet/1 (${process.platform}; node ${process.version})`,
-      ),
+      transport: carrier,
       limiter,
       fence: null,
       timeoutMs: options.timeoutMs ?? 30_000,
       logger: options.logger ?? null,
     })
-    return new KubeClient(source.namespace, requester)
+    return new KubeClient(namespace, requester)
   }
 
   /**

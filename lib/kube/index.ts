@@ -61,4 +61,5 @@ export {
   type Status,
   type Writable,
 } from './types.ts'
+export type { Answer, Carrier, Exchange } from './transport.ts'
 export type { WatchEventType, WatchOptions, WatchSink } from './watch.ts'

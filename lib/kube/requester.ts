@@ -5,7 +5,7 @@ import { sleep } from './backoff.ts'
 import { ApiError, FencedError, RequestError } from './errors.ts'
 import type { RateLimiter } from './ratelimit.ts'
 import { retryDelay } from './retry.ts'
-import type { Answer, Transport } from './transport.ts'
+import type { Answer, Carrier } from './transport.ts'
 
 /** Options of every call. */
 export interface CallOptions {
@@ -41,7 +41,7 @@ export interface CallSpec extends CallOptions {
 }
 
 export interface RequesterSettings {
-  readonly transport: Transport
+  readonly transport: Carrier
   readonly limiter: RateLimiter | null
   readonly fence: Fence | null
   readonly timeoutMs: number

@@ -42,7 +42,20 @@ export interface Answer {
   readonly body: Buffer
 }
 
-export class Transport {
+/** What sends exchanges: `Transport` over HTTP, or whatever else can answer them. */
+export interface Carrier {
+  /**
+   * Send one request and wait for the end of its answer. Any HTTP status is an answer.
+   *
+   * @throws RequestError when there is no complete answer
+   * @throws the signal's reason when it aborts
+   */
+  exchange(exchange: Exchange): Promise<Answer>
+  /** End running exchanges; later ones fail. */
+  close(): void
+}
+
+export class Transport implements Carrier {
   readonly #source: ConnectionSource
   readonly #userAgent: string
   #agent: { tlsId: string; agent: HttpAgent } | null = null
@@ -55,13 +68,7 @@ export class Transport {
     this.#userAgent = userAgent
   }
 
-  /**
-   * Send one request and wait for the end of its answer. Any HTTP status is an answer; 401 makes credentials be renewed
-   * and the request sent once more.
-   *
-   * @throws RequestError when there is no complete answer
-   * @throws the signal's reason when it aborts
-   */
+  /** As Carrier; 401 makes credentials be renewed and the request sent once more. */
   async exchange(exchange: Exchange): Promise<Answer> {
     const answer = await this.#once(exchange)
     if (answer.status !== 401 || !this.#source.refresh()) return answer
