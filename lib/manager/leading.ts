@@ -168,7 +168,7 @@ export async function lead(
     if (lost) for (const pod of cluster.pods.store.keysByIndex('node', key)) pods.queue.add(pod)
   }
   const onInstance = ({ type, key, object }: InformerEvent<Instance>): void => {
-    if (object.terminating && type !== 'deleted') instances.add(key)
+    if (object.terminating) instances.add(key)
     if (object.vm !== '') pods.machineChanged(object.namespace, object.vm)
     if (type !== 'deleted') return
     if (malformed.delete(key)) metrics.malformed.set(malformed.size)
@@ -179,7 +179,13 @@ export async function lead(
     cluster.nodes.onChange(onNode),
     cluster.instances.onChange(onInstance),
     cluster.namespaces.onChange(() => pods.waiters.configurationChanged()),
-    cluster.pods.onChange(({ key }) => pods.queue.add(key)),
+    cluster.pods.onChange(({ key }) => {
+      pods.queue.add(key)
+      // It may have been held for the pod.
+      for (const { terminating, key: instance } of cluster.instances.store.byIndex('pod', key)) {
+        if (terminating) instances.add(instance)
+      }
+    }),
   ]
   for (const queue of queues) queue.start()
   pods.start()

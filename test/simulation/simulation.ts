@@ -99,7 +99,9 @@ class Run {
       truth: this.#truth,
       onSandbox: (sandbox, pod) => {
         this.#sandboxes++
-        this.#trace(() => `sandbox of ${sandbox.pod} (${sandbox.uid}) on ${sandbox.node}: ${sandbox.addresses.join(' ')}`)
+        this.#trace(
+          () => `sandbox of ${sandbox.pod} (${sandbox.uid}) on ${sandbox.node}: ${sandbox.addresses.join(' ')}`,
+        )
         this.#always.sandbox(sandbox, pod)
       },
     })
@@ -132,7 +134,10 @@ class Run {
   async go(): Promise<Outcome> {
     const restore = installGlobals(this.#scheduler)
     const onRejection = (error: unknown): void => {
-      this.#failure ??= new Violation('no promise is left alone', error instanceof Error ? (error.stack ?? '') : String(error))
+      this.#failure ??= new Violation(
+        'no promise is left alone',
+        error instanceof Error ? (error.stack ?? '') : String(error),
+      )
     }
     process.on('unhandledRejection', onRejection)
     try {
@@ -173,7 +178,8 @@ class Run {
 
   #build(): void {
     const { orders, managers, sets, namespaces, smallSubnetEnd } = this.#scenario
-    const make = (kind: string, object: Parameters<Api['create']>[1]): void => void this.#api.create(kind, object, 'user')
+    const make = (kind: string, object: Parameters<Api['create']>[1]): void =>
+      void this.#api.create(kind, object, 'user')
     for (const name of namespaces) make('namespaces', { metadata: { name } })
     for (const name of NODES) {
       const attached = (UNDERLAY_NODES as readonly string[]).includes(name)
@@ -254,7 +260,11 @@ class Run {
     return {
       request: (exchange) => planted?.request?.(exchange) ?? exchange,
       reply: (exchange, reply) => {
-        if (exchange.method === 'GET' && reply.status === 200 && /\/ipinstances\?(?!.*watch=true)/.test(exchange.path)) {
+        if (
+          exchange.method === 'GET' &&
+          reply.status === 200 &&
+          /\/ipinstances\?(?!.*watch=true)/.test(exchange.path)
+        ) {
           this.#leaders.add(process.name)
           this.#always.built(process.name)
         }
@@ -267,7 +277,8 @@ class Run {
     this.#trace(() => `${process.name} log: ${line.msg} ${line.err?.message ?? ''}`)
     const type = line.err?.type ?? ''
     const ours = ['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError'].includes(type)
-    const handler = line.msg === 'informer handler failed' || line.msg === 'skipped' || line.msg.startsWith('object cannot')
+    const handler =
+      line.msg === 'informer handler failed' || line.msg === 'skipped' || line.msg.startsWith('object cannot')
     if (!ours && !handler) return
     this.#failure ??= new Violation('no programming error', `${process.name}: ${line.msg}: ${line.err?.stack ?? ''}`)
   }

@@ -99,7 +99,7 @@ async function reserve(
  * Whether the last report of the pod's kubelet need not be believed, as no other will come (D45): the node is gone, or said
  * to run nothing, or cannot be heard while somebody who must know better has deleted the pod by force.
  */
-function isStranded(pod: PodView, node: NodeView | undefined): boolean {
+export function isStranded(pod: PodView, node: NodeView | undefined): boolean {
   return node === undefined || node.outOfService || (pod.forced && !node.ready)
 }
 

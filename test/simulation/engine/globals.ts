@@ -46,7 +46,7 @@ export function installGlobals(scheduler: Scheduler): () => void {
   }
   const realRandom = Math.random
   const realBytes = crypto.randomBytes
-  const realNow = performance.now
+  const realNow = performance.now.bind(performance)
 
   const later = (process: SimProcess, run: AnyFunction, ms: number, args: unknown[]): SimTimer => {
     // As in Node: no timer is shorter than a millisecond, and NaN is one.
@@ -87,15 +87,15 @@ export function installGlobals(scheduler: Scheduler): () => void {
     Date: SimDate,
   })
   Math.random = () => here()?.dice.fraction() ?? realRandom()
-  performance.now = () => here()?.monotonic() ?? realNow.call(performance)
-  crypto.randomBytes = ((size: number) => {
+  performance.now = () => here()?.monotonic() ?? realNow()
+  crypto.randomBytes = (size: number) => {
     const process = here()
     if (process === null) return realBytes(size)
     const value = process.dice.below(2 ** Math.min(8 * size, process.macBits))
     const bytes = Buffer.alloc(size)
     bytes.writeUIntBE(value, 0, Math.min(6, size))
     return bytes
-  }) as typeof crypto.randomBytes
+  }
   syncBuiltinESMExports()
 
   return () => {

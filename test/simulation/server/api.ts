@@ -76,7 +76,7 @@ export class Api {
     let result: KubeObject = patched
     if (status) result = { ...old, status: patched['status'] }
     else if (SUBRESOURCE.has(kind)) {
-      const { status: _ignored, ...rest } = patched
+      const rest = without(patched, 'status')
       result = old['status'] === undefined ? rest : { ...rest, status: old['status'] }
     }
     return this.#write(kind, key, old, result, by)
@@ -128,9 +128,7 @@ export class Api {
     })
     const object = { ...wanted, metadata } as KubeObject
     if (isDeepStrictEqual(old, object)) return old
-    const { status: _a, metadata: _b, ...specBefore } = old
-    const { status: _c, metadata: _d, ...specAfter } = object
-    if (CUSTOM.has(kind) && !isDeepStrictEqual(specBefore, specAfter)) {
+    if (CUSTOM.has(kind) && !isDeepStrictEqual(old['spec'], object['spec'])) {
       object.metadata.generation = (generation ?? 0) + 1
     }
     const held = (object.metadata.finalizers ?? []).length > 0
@@ -153,6 +151,10 @@ function finalizersOf(old: KubeObject, body: KubeObject): KubeObject {
 
 function changed(kind: string, key: string): Refusal {
   return new Refusal(409, 'Conflict', `operation cannot be fulfilled on ${kind} "${key}": the object has been modified`)
+}
+
+function without(object: KubeObject, field: string): KubeObject {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => name !== field)) as unknown as KubeObject
 }
 
 function dropUndefined<T extends object>(object: T): T {

@@ -136,7 +136,10 @@ export class Endpoint {
     if (rest.length > 0) this.#snapshots.set((next = `token-${++this.#tokens}`), { ...snapshot, rest })
     const metadata = { resourceVersion: String(snapshot.version), ...(next === '' ? {} : { continue: next }) }
     const items = page.map(([, { text }]) => text).join(',')
-    return { status: 200, body: `{"kind":"List","apiVersion":"v1","metadata":${JSON.stringify(metadata)},"items":[${items}]}` }
+    return {
+      status: 200,
+      body: `{"kind":"List","apiVersion":"v1","metadata":${JSON.stringify(metadata)},"items":[${items}]}`,
+    }
   }
 }
 

@@ -1,11 +1,6 @@
 // A process's connection to the API server: carries exchanges, with delays, losses and cuts, and streams watches. It is what
 // `KubeClient.through` takes.
-import {
-  RequestError,
-  type Answer,
-  type Carrier,
-  type Exchange,
-} from '../../../lib/kube/index.ts'
+import { RequestError, type Answer, type Carrier, type Exchange } from '../../../lib/kube/index.ts'
 import type { Dice } from '../engine/dice.ts'
 import type { SimProcess } from '../engine/process.ts'
 import type { Scheduler, Task } from '../engine/scheduler.ts'
@@ -102,7 +97,9 @@ export class Link implements Carrier {
         exchange.timeoutMs,
       )
       const broken = (code: string, outcomeUnknown: boolean): void =>
-        fail(new RequestError(method, path, code, code === 'ECONNREFUSED' ? 'refused' : 'connection cut', outcomeUnknown))
+        fail(
+          new RequestError(method, path, code, code === 'ECONNREFUSED' ? 'refused' : 'connection cut', outcomeUnknown),
+        )
       const back = (run: () => void, delayMs = this.#delay()): Task => scheduler.after(delayMs, process, run)
 
       const answered = (reply: Reply): void => {
@@ -181,7 +178,10 @@ export class Link implements Carrier {
         }
         const plain = endpoint.answer(exchange, process.name)
         const reply = tap?.reply?.(exchange, plain) ?? plain
-        if (method !== 'GET' && !/leases|events/.test(path)) this.#options.trace?.(`${process.name} ${method} ${path} ${exchange.body ?? ''} -> ${reply.status}${fate === 'delivered' ? '' : ` (${fate})`}`)
+        if (method !== 'GET' && !/leases|events/.test(path))
+          this.#options.trace?.(
+            `${process.name} ${method} ${path} ${exchange.body ?? ''} -> ${reply.status}${fate === 'delivered' ? '' : ` (${fate})`}`,
+          )
         if (fate === 'lostAfter') return
         if (fate === 'cutAfter') back(() => broken('ECONNRESET', true))
         else if (fate === 'lateSuccess') back(() => answered(asReply(new Refusal(504, 'Timeout', 'request timed out'))))
@@ -195,7 +195,8 @@ export class Link implements Carrier {
         // Of the world, not of the process: what was sent arrives although its sender has died.
         scheduler.after(this.#delay(), null, () => {
           if (!this.partitioned) arrived(fate)
-          else if (this.settings.afterlifeMs > 5000) scheduler.after(this.#cutUntil - scheduler.now, null, () => arrived(fate))
+          else if (this.settings.afterlifeMs > 5000)
+            scheduler.after(this.#cutUntil - scheduler.now, null, () => arrived(fate))
         })
       }
     })

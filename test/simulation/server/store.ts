@@ -62,7 +62,7 @@ export class Store {
 
   /** The objects of a kind as they were at a version not compacted away. */
   entriesAt(kind: string, version: number): [string, Stored][] {
-    const then = new Map(this.#kinds.get(kind) ?? [])
+    const then = new Map<string, Stored>(this.#kinds.get(kind) ?? [])
     for (const change of (this.#changes.get(kind) ?? []).toReversed()) {
       if (change.version <= version) break
       if (change.before === null) then.delete(change.key)
@@ -87,7 +87,7 @@ export class Store {
     const before = this.stored(kind, key) ?? null
     const stored = this.#stamp(object)
     let objects = this.#kinds.get(kind)
-    if (objects === undefined) this.#kinds.set(kind, (objects = new Map()))
+    if (objects === undefined) this.#kinds.set(kind, (objects = new Map<string, Stored>()))
     objects.set(key, stored)
     this.#tell({ type: before === null ? 'ADDED' : 'MODIFIED', kind, key, before, shown: stored, by })
     return stored

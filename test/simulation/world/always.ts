@@ -78,7 +78,10 @@ export class Always {
     const before = this.#kept.get(sandbox.pod)
     this.#kept.set(sandbox.pod, { set: owner.uid, addresses })
     if (before?.set !== owner.uid || before.addresses === addresses) return
-    throw new Violation('a stateful pod keeps its addresses', `${sandbox.pod} had ${before.addresses}, has ${addresses}`)
+    throw new Violation(
+      'a stateful pod keeps its addresses',
+      `${sandbox.pod} had ${before.addresses}, has ${addresses}`,
+    )
   }
 
   #changed(change: Change): void {
@@ -124,8 +127,10 @@ export class Always {
       throw new Violation('the address of a running pod is left alone', `${by} ${what} ${key} of ${pod}`)
     }
     if (now === null) take('removed')
-    else if (isLeaving(now)) take('deleted')
-    else if (!now.spec?.binding?.nodeName) take('reserved')
+    else if (isLeaving(now)) {
+      // Of a workload that is deleted the collector takes the addresses at once: they must be held until the pods are gone.
+      if (by.startsWith('manager-')) take('deleted')
+    } else if (!now.spec?.binding?.nodeName) take('reserved')
     else if (now.spec.binding.podUID !== uid) take(`gave to ${now.spec.binding.podUID ?? ''}`)
     else if (addressOf(now) !== addressOf(old)) take('changed the address of')
   }

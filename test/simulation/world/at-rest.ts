@@ -1,6 +1,13 @@
 // What must hold when faults are over and nothing changes any more: everybody who can have an address has one, and nothing is
 // held without reason; the numbers say what the objects say; and memory is the objects.
-import { type IPInstance, type Network, type Pod, type Subnet, parseSubnet, isReserved } from '../../../lib/api/index.ts'
+import {
+  type IPInstance,
+  type Network,
+  type Pod,
+  type Subnet,
+  parseSubnet,
+  isReserved,
+} from '../../../lib/api/index.ts'
 import { formatAddress } from '../../../lib/ip/index.ts'
 import type { Allocator } from '../../../lib/ipam/index.ts'
 import type { Store } from '../server/store.ts'
@@ -34,7 +41,8 @@ export function checkAtRest(options: RestOptions): void {
       family === 'IPv6Only' ? Infinity : (network?.left4 ?? 0),
       family === 'IPv4Only' ? Infinity : (network?.left6 ?? 0),
     )
-    if (left > 0) throw new Violation('who can have an address has one', `pod ${key} (${family}) waits, ${left} are free`)
+    if (left > 0)
+      throw new Violation('who can have an address has one', `pod ${key} (${family}) waits, ${left} are free`)
   }
 }
 
@@ -75,7 +83,8 @@ function checkUnique(instances: readonly IPInstance[]): void {
     const pod = `${namespace}/${instance.spec?.binding?.podName ?? ''}`
     const address = addressOf(instance)
     const other = addresses.get(address)
-    if (other !== undefined) throw new Violation('one address, one object', `${address}: ${other} and ${namespace}/${name}`)
+    if (other !== undefined)
+      throw new Violation('one address, one object', `${address}: ${other} and ${namespace}/${name}`)
     addresses.set(address, `${namespace}/${name}`)
     const mac = instance.spec?.address.mac ?? ''
     const holder = macs.get(mac)
@@ -98,14 +107,15 @@ function checkCounts(
   }
   for (const subnet of store.list<Subnet>('subnets')) {
     const range = parseSubnet(subnet).value
-    if (range?.range == null) throw new Error(`subnet ${subnet.metadata.name} of the simulation is wrong`)
+    if (!range?.range) throw new Error(`subnet ${subnet.metadata.name} of the simulation is wrong`)
     const used = instances.filter(({ spec }) => spec?.subnet === subnet.metadata.name).length
     const total = Number(BigInt(range.range.end) - BigInt(range.range.start)) + 1
     expect(`Subnet ${subnet.metadata.name}`, 'used', subnet.status?.used ?? undefined, used)
     expect(`Subnet ${subnet.metadata.name}`, 'total', subnet.status?.total ?? undefined, total)
     expect(`Subnet ${subnet.metadata.name}`, 'available', subnet.status?.available ?? undefined, total - used)
     const sum = networks.get(range.network) ?? { left4: 0, left6: 0, used4: 0, used6: 0 }
-    if (range.family === 4) networks.set(range.network, { ...sum, left4: sum.left4 + total - used, used4: sum.used4 + used })
+    if (range.family === 4)
+      networks.set(range.network, { ...sum, left4: sum.left4 + total - used, used4: sum.used4 + used })
     else networks.set(range.network, { ...sum, left6: sum.left6 + total - used, used6: sum.used6 + used })
   }
   for (const network of store.list<Network>('networks')) {

@@ -112,12 +112,10 @@ export class Nodes {
     const { api, truth, onSandbox } = this.#options
     const uid = pod.metadata.uid ?? ''
     const node = pod.spec?.nodeName ?? ''
-    const instances = api.store
-      .list<IPInstance>('ipinstances')
-      .filter(({ spec, metadata }) => {
-        const binding = spec?.binding
-        return binding?.podUID === uid && binding.nodeName === node && !isLeaving({ metadata })
-      })
+    const instances = api.store.list<IPInstance>('ipinstances').filter(({ spec, metadata }) => {
+      const binding = spec?.binding
+      return binding?.podUID === uid && binding.nodeName === node && !isLeaving({ metadata })
+    })
     if (instances.length !== (familiesOfPod(pod) === 'DualStack' ? 2 : 1)) return
     this.#busy.add(uid)
     const sandbox = { uid, pod: podKeyOf(pod), node, addresses: instances.map(addressOf) }

@@ -4,9 +4,20 @@ import type { IPFamily } from '../../../lib/api/index.ts'
 import type { Dice } from '../engine/dice.ts'
 
 export type Order = { readonly at: number } & (
-  | { readonly kind: 'pod'; readonly namespace: string; readonly name: string; readonly family: IPFamily; readonly network: 'Overlay' | 'Underlay' }
+  | {
+      readonly kind: 'pod'
+      readonly namespace: string
+      readonly name: string
+      readonly family: IPFamily
+      readonly network: 'Overlay' | 'Underlay'
+    }
   | { readonly kind: 'delete'; readonly namespace: string; readonly name: string; readonly forced: boolean }
-  | { readonly kind: 'finish'; readonly namespace: string; readonly name: string; readonly how: 'Succeeded' | 'Failed' | 'Evicted' }
+  | {
+      readonly kind: 'finish'
+      readonly namespace: string
+      readonly name: string
+      readonly how: 'Succeeded' | 'Failed' | 'Evicted'
+    }
   | { readonly kind: 'scale'; readonly namespace: string; readonly set: string; readonly replicas: number }
   | { readonly kind: 'drop-set'; readonly namespace: string; readonly set: string }
   | { readonly kind: 'retain'; readonly namespace: string; readonly set: string; readonly retain: boolean }

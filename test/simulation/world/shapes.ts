@@ -55,8 +55,16 @@ export function podObject(shape: PodShape, owner: KubeObject | null, retain: boo
   }
 }
 
-export function networkObject(name: string, type: 'Overlay' | 'Underlay', selector?: Record<string, string>): KubeObject {
-  const spec = { type, netID: type === 'Overlay' ? 4 : 100, ...(selector === undefined ? {} : { nodeSelector: selector }) }
+export function networkObject(
+  name: string,
+  type: 'Overlay' | 'Underlay',
+  selector?: Record<string, string>,
+): KubeObject {
+  const spec = {
+    type,
+    netID: type === 'Overlay' ? 4 : 100,
+    ...(selector === undefined ? {} : { nodeSelector: selector }),
+  }
   return { metadata: { name }, spec }
 }
 
