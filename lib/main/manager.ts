@@ -8,7 +8,7 @@ import { createRegistry, type Registry } from '../telemetry/metrics.ts'
 import { servePages, textPage, type Pages } from '../telemetry/pages.ts'
 import { defaultsOfEnvironment } from './environment.ts'
 import { featureGatesFlag, parseFeatureGates } from './feature-gates.ts'
-import { UsageError, boolFlag, helpText, intFlag, listFlag, parseFlags, stringFlag } from './flags.ts'
+import { UsageError, boolFlag, durationFlag, helpText, intFlag, listFlag, parseFlags, stringFlag } from './flags.ts'
 
 export const managerFlags = {
   kubeconfig: stringFlag('', 'PATH', 'kubeconfig file; KUBECONFIG, then the service account, when empty'),
@@ -32,6 +32,10 @@ export const managerFlags = {
     ['StatefulSet'],
     'KIND',
     'controller kinds whose pods keep their addresses; GROUP/KIND to name the API group too',
+  ),
+  'retained-address-expiry': durationFlag(
+    '0s',
+    'how long an address is kept for a stateful pod that does not come back; 0s: until its workload is deleted',
   ),
   'feature-gates': featureGatesFlag(
     'VMIPRetain: addresses belong to KubeVirt VirtualMachines and outlive their pods. MultiCluster is not here yet',
@@ -159,6 +163,7 @@ export async function run(argv: string[]): Promise<number> {
       concurrency: settings.concurrency,
       podLabelSelector: values['pod-label-selector'],
       virtualMachines: settings.virtualMachines,
+      retainedExpiryMs: values['retained-address-expiry'] || undefined,
       signal: stopping.signal,
     })
     const error = await manager.ended

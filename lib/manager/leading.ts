@@ -14,6 +14,7 @@ import { duplicateController } from './controllers/duplicates.ts'
 import { instanceController } from './controllers/ipinstance.ts'
 import { nodeController } from './controllers/node.ts'
 import { PodController } from './controllers/pod.ts'
+import { retainedController } from './controllers/retained.ts'
 import { networkStatusController, subnetStatusController } from './controllers/status.ts'
 import { belongs } from './decide/statuses.ts'
 import { Feed } from './feed.ts'
@@ -83,6 +84,11 @@ export async function lead(
     virtualMachines: options.virtualMachines ?? false,
   })
   const nodes = nodeController({ ...shared, concurrency: concurrency.node })
+  const retained = retainedController({
+    ...shared,
+    events: recorders.ipam,
+    expiryMs: options.retainedExpiryMs ?? null,
+  })
   const duplicates = duplicateController({ ...shared, events: recorders.ipam })
   const instances = instanceController({
     ...shared,
@@ -94,6 +100,7 @@ export async function lead(
     subnetStatuses,
     nodes.queue,
     duplicates,
+    retained.queue,
     instances,
   ] as unknown as readonly WorkQueue<never>[]
 
@@ -167,9 +174,10 @@ export async function lead(
       type === 'deleted' || (old !== null && (old.ready !== object.ready || old.outOfService !== object.outOfService))
     if (lost) for (const pod of cluster.pods.store.keysByIndex('node', key)) pods.queue.add(pod)
   }
-  const onInstance = ({ type, key, object }: InformerEvent<Instance>): void => {
+  const onInstance = ({ type, key, object, old }: InformerEvent<Instance>): void => {
     if (object.terminating) instances.add(key)
     if (object.vm !== '') pods.machineChanged(object.namespace, object.vm)
+    retained.changed(key, old)
     if (type !== 'deleted') return
     if (malformed.delete(key)) metrics.malformed.set(malformed.size)
     pods.instanceGone(object.namespace, object.podName)

@@ -16,6 +16,12 @@ export class ManagerMetrics {
   /** Second objects found for an address that somebody holds. */
   readonly duplicates: Counter
   readonly leader: Gauge
+  /** Addresses kept for pods that are not there. */
+  readonly retained: Gauge
+  /** Of these, the ones nobody owns. */
+  readonly orphaned: Gauge
+  /** Of these, the ones given up because their time was over. */
+  readonly expired: Counter
   /** Pods waiting for an address to come free. */
   readonly waiting: Gauge
 
@@ -59,6 +65,21 @@ export class ManagerMetrics {
       registers,
     })
     this.leader = new Gauge({ name: 'hybridnet_manager_leader', help: '1 while this process leads', registers })
+    this.retained = new Gauge({
+      name: 'hybridnet_ipam_retained_addresses',
+      help: 'Addresses kept for pods that are not there',
+      registers,
+    })
+    this.orphaned = new Gauge({
+      name: 'hybridnet_ipam_orphaned_addresses',
+      help: 'Addresses kept for pods that are not there and owned by nobody: they stay until they are deleted by hand or expire',
+      registers,
+    })
+    this.expired = new Counter({
+      name: 'hybridnet_ipam_expired_addresses_total',
+      help: 'Addresses given up because their pod did not come back in time',
+      registers,
+    })
     this.waiting = new Gauge({
       name: 'hybridnet_manager_waiting_pods',
       help: 'Pods waiting for an address to come free',

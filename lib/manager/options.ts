@@ -47,6 +47,8 @@ export interface ManagerOptions {
     | undefined
   /** Least time between two status writes of one Network or Subnet, milliseconds; 1,000. */
   readonly statusIntervalMs?: number | undefined
+  /** How long an address is kept for a pod that does not come back, milliseconds; for ever when not given. */
+  readonly retainedExpiryMs?: number | undefined
   /** Stops the manager as `stop()` does. */
   readonly signal?: AbortSignal | undefined
 }

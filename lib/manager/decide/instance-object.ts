@@ -60,6 +60,19 @@ function heldForPod(owner: OwnerReference | null, dropPod: boolean): string {
   return `for ${dropPod ? 'its next pod' : 'the pod to come back'}, until ${end} is deleted`
 }
 
+/**
+ * `spec.binding.held` of a reserved object as it should be.
+ *
+ * @param until when it expires; null: never
+ */
+export function heldWhileReserved(
+  instance: { readonly controller: OwnerReference | null; readonly podName: string },
+  until: Date | null,
+): string {
+  const held = heldForPod(instance.controller, instance.podName === '')
+  return until === null ? held : `${held} or ${rfc3339(until)}`
+}
+
 /** The object of a new address, named after it, in the pod's namespace. */
 export function newInstance(claim: Claim, holder: Holder, mac: number): IPInstance {
   const { pod, owner } = holder
@@ -137,9 +150,14 @@ export function reservePatch(uid: string, owner: OwnerReference | null, dropPod:
   }
 }
 
+/** To the second, as Kubernetes writes times. */
+function rfc3339(time: Date): string {
+  return time.toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
 /** Merge patch of the status of a reserved object: no sandbox has it. */
 export function reserveStatusPatch(now: Date): object {
-  const updateTimestamp = now.toISOString().replace(/\.\d+Z$/, 'Z')
+  const updateTimestamp = rfc3339(now)
   return { status: { podName: null, podNamespace: null, nodeName: null, sandboxID: null, updateTimestamp } }
 }
 

@@ -34,6 +34,10 @@ export interface Instance {
   readonly inUse: boolean
   /** The daemon's report is still there although the address is reserved. */
   readonly statusLeft: boolean
+  /** When its status was written, milliseconds since 1970: of a reserved one when it was reserved. Null when not known. */
+  readonly updated: number | null
+  /** `spec.binding.held`; empty when it has none. */
+  readonly held: string
   /** What is wrong with the object, null when nothing is. */
   readonly problem: string | null
 }
@@ -65,8 +69,15 @@ export function instanceOf(object: IPInstance): Instance {
     controller: controllerOf(object),
     inUse: Boolean(status?.sandboxID),
     statusLeft: Boolean(status?.sandboxID) || Boolean(status?.nodeName) || Boolean(status?.podName),
+    updated: timeOf(status?.updateTimestamp),
+    held: object.spec?.binding?.held ?? '',
     problem: problemOf(object, formatProblems(problems)),
   }
+}
+
+function timeOf(text: string | null | undefined): number | null {
+  const time = Date.parse(text ?? '')
+  return Number.isNaN(time) ? null : time
 }
 
 function problemOf(object: IPInstance, text: string): string | null {
