@@ -61,6 +61,14 @@ export interface UpdateContext extends AttributeContext {
   readonly extendedNextHop: boolean
 }
 
+/** Of a connection whose OPEN has not come: an UPDATE is out of place there, whatever it says. */
+export const NO_SESSION: UpdateContext = {
+  fourOctetAs: false,
+  external: true,
+  families: new Set(),
+  extendedNextHop: false,
+}
+
 const updateError = (subcode: number, detail: string): SessionError =>
   new SessionError(ERROR_CODE.update, subcode, detail)
 
