@@ -223,6 +223,7 @@ export class PeerMachine {
       // Event 9 in Connect: the attempt takes too long, a new one is made.
       this.#do({ do: 'close', side: 'out' })
       this.#connections.out = null
+      this.#lastError = 'the peer does not answer connection attempts'
     }
     if (this.#connections.in === null) this.#connect()
   }

@@ -56,7 +56,7 @@ export function resolvePeer(config: PeerConfig): ResolvedPeer {
   try {
     checkAs(config.as)
   } catch (error) {
-    throw new RangeError(`peer ${name}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new RangeError(`peer ${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
   return {
     address,

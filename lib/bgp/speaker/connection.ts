@@ -1,6 +1,6 @@
 // One TCP connection with a peer: bytes to messages and back. It knows no states; who owns it is told each message once, then one
 // error or one end, and nothing after close().
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { decodeMessage, Framer, SessionError, type Message, type UpdateContext } from '../codec/index.ts'
 
 /** How long a last NOTIFICATION may take to go out. */
