@@ -6,6 +6,8 @@
 //   allocate / assign ──► claimed ── confirm (created or seen) ──► live ── observe(terminating), book, gone ──► free
 //                            └────── abandon (certainly not created) ──► free
 //
+// What pods themselves say they run with (`reportUse`) is nobody else's either, though no IPInstance may hold it.
+//
 // Memory is authoritative. `observe` and `gone` feed it what the API shows, in any order and any number of times.
 // Not here: choosing a network, pods, Kubernetes objects, MAC generation (only which MACs are taken).
 import { familyOf, formatAddress, type Family, type IPAddress } from '../ip/index.ts'
@@ -162,7 +164,7 @@ export class Allocator {
     return plans.map(({ subnet, address, held }) => {
       const previous = held === undefined ? null : { ...held }
       const record = held ?? subnet.ledger.claim(address, network.config.name, request.pod, request.mac)
-      if (held !== undefined) subnet.ledger.bind(address, request.pod)
+      if (held !== undefined) subnet.ledger.bind(address, request.pod, request.mac)
       this.#topology.touched(subnet.name)
       return this.#claim(subnet, record, previous)
     })
@@ -185,8 +187,10 @@ export class Allocator {
   restore(claim: Claim): void {
     const ledger = this.#topology.existingLedger(claim.subnet)
     if (ledger === undefined) return
-    if (claim.previous === null) ledger.abandon(claim.address, claim.record.podUID)
-    else ledger.restore(claim.address, claim.previous)
+    const { previous } = claim
+    // What was only reported is so again as soon as it is free.
+    if (previous === null || previous.phase === 'reported') ledger.abandon(claim.address, claim.record.podUID)
+    else ledger.restore(claim.address, previous)
     this.#topology.touched(claim.subnet)
   }
 
@@ -209,6 +213,21 @@ export class Allocator {
     const freed = this.#topology.existingLedger(subnet)?.gone(address, key) ?? false
     if (freed) this.#topology.touched(subnet)
     return freed
+  }
+
+  /**
+   * A pod runs with the address, whatever IPInstances there are: where none holds it, nobody else gets it until the same is
+   * taken back. Said more than once it is to be taken back as often.
+   *
+   * @returns the record, when nobody held the address
+   */
+  reportUse(address: IPAddress, pod: PodRef): AddressRecord | null {
+    return this.#topology.reportUse(address, pod)
+  }
+
+  /** Takes `reportUse` back. @returns the record that ended, if one did; another pod may have taken its place */
+  withdrawUse(address: IPAddress, pod: PodRef): AddressRecord | null {
+    return this.#topology.withdrawUse(address, pod)
   }
 
   /** Who holds an address of a subnet. */

@@ -6,6 +6,8 @@
 //
 // When two objects claim one address (possible over namespaces, D9), the first is the record and the others wait as rivals;
 // when the holder goes, a rival takes its place and the address stays held.
+//
+// A record without an object that only says that a pod runs with the address (`reported`) gives way to any object.
 import type { IPAddress } from '../ip/index.ts'
 import { AddressMap } from './address-map.ts'
 import type { RecordIndexes } from './indexes.ts'
@@ -30,12 +32,20 @@ export class Ledger {
   readonly #indexes: RecordIndexes
   readonly #records = new AddressMap<Held>()
   readonly #rivals = new Map<IPAddress, Held[]>()
+  readonly #onFree: (record: AddressRecord) => void
   #listener: LedgerListener
 
-  constructor(subnet: string, indexes: RecordIndexes, listener: LedgerListener) {
+  /** @param onFree told of the last holder of an address that nobody holds any more; may report another */
+  constructor(
+    subnet: string,
+    indexes: RecordIndexes,
+    listener: LedgerListener,
+    onFree: (record: AddressRecord) => void,
+  ) {
     this.subnet = subnet
     this.#indexes = indexes
     this.#listener = listener
+    this.#onFree = onFree
   }
 
   get size(): number {
@@ -67,32 +77,41 @@ export class Ledger {
 
   /** A free address becomes claimed for the pod. */
   claim(address: IPAddress, network: string, pod: PodRef, mac: number): AddressRecord {
-    const record: Held = {
-      subnet: this.subnet,
-      network,
-      address,
-      phase: 'claimed',
-      namespace: pod.namespace,
-      pod: pod.name,
-      podUID: pod.uid,
-      mac,
-      kept: false,
-      uid: '',
-      version: 0,
-    }
-    this.#insert(record)
-    return record
+    return this.#hold(address, 'claimed', network, pod, mac)
   }
 
-  /** A held address goes to another life of its pod, or from a retained holder to another pod of the namespace. */
-  bind(address: IPAddress, pod: PodRef): void {
+  /**
+   * A held address goes to another life of its pod, or from a retained holder to another pod of the namespace.
+   *
+   * @param mac for an address without an object of which it is not known
+   */
+  bind(address: IPAddress, pod: PodRef, mac: number): void {
     const record = this.#records.get(address)
     if (record === undefined) return
     const phase = nextPhase(record.phase, 'bind')
     if (phase === null || phase === 'free') return
     if (record.uid !== '' && record.podUID !== pod.uid) record.kept = true
-    this.#describe(record, { namespace: pod.namespace, pod: pod.name, podUID: pod.uid })
+    const unknown = record.phase === 'reported' && record.mac === 0
+    this.#describe(record, {
+      namespace: pod.namespace,
+      pod: pod.name,
+      podUID: pod.uid,
+      ...(unknown ? { mac } : {}),
+    })
     this.#move(record, phase)
+  }
+
+  /** A free address becomes that of a pod which runs with it. A no-op for one that somebody holds. */
+  report(address: IPAddress, network: string, pod: PodRef, mac: number): void {
+    if (this.#records.get(address) === undefined) this.#hold(address, 'reported', network, pod, mac)
+  }
+
+  /** Ends a report: the address is free, and `onFree` is not told. Returns what it was; null when it was not reported. */
+  withdraw(address: IPAddress): AddressRecord | null {
+    const record = this.#records.get(address)
+    if (record === undefined || nextPhase(record.phase, 'withdraw') === null) return null
+    this.#release(record)
+    return record
   }
 
   /** The claim's object is certain not to exist: the address is free again. Takes effect for an unconfirmed claim only. */
@@ -121,6 +140,7 @@ export class Ledger {
       return { kind: 'known' }
     }
     if (isOf(record, view) || isMadeFor(record, view)) return this.#refresh(record, view)
+    if (this.withdraw(view.address) !== null) return this.observe(view)
     const rivals = this.#rivals.get(view.address)
     const rival = rivals?.find((other) => isOf(other, view))
     if (rival !== undefined) {
@@ -192,18 +212,40 @@ export class Ledger {
     }
   }
 
+  #hold(address: IPAddress, phase: 'claimed' | 'reported', network: string, pod: PodRef, mac: number): AddressRecord {
+    const record: Held = {
+      subnet: this.subnet,
+      network,
+      address,
+      phase,
+      namespace: pod.namespace,
+      pod: pod.name,
+      podUID: pod.uid,
+      mac,
+      kept: false,
+      uid: '',
+      version: 0,
+    }
+    this.#insert(record)
+    return record
+  }
+
   #insert(record: Held): void {
     this.#records.set(record.address, record)
     this.#indexes.add(record)
     this.#listener.phaseChanged(record.address, null, record.phase)
   }
 
-  #remove(record: Held): void {
+  #release(record: Held): void {
     this.#records.delete(record.address)
     this.#indexes.remove(record)
     this.#listener.phaseChanged(record.address, record.phase, null)
+  }
+
+  #remove(record: Held): void {
+    this.#release(record)
     const [heir, ...rest] = this.#rivals.get(record.address) ?? []
-    if (heir === undefined) return
+    if (heir === undefined) return this.#onFree(record)
     this.#setRivals(record.address, rest)
     this.#indexes.remove(heir)
     this.#insert(heir)

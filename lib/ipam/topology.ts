@@ -1,7 +1,7 @@
 // Networks and subnets as the allocator knows them, and which subnets serve. A subnet serves when its description is valid,
 // its network exists and nothing already serving overlaps it. One that does not is kept, with the reason, and tried again
 // whenever something that stood in its way may have gone; the others never notice (manager.md D20).
-import type { Family, IPAddress } from '../ip/index.ts'
+import type { Family, IPAddress, Prefix } from '../ip/index.ts'
 import { IpamError } from './errors.ts'
 import { FamilyPool } from './family-pool.ts'
 import { Geometry } from './geometry.ts'
@@ -10,7 +10,8 @@ import { Ledger } from './ledger.ts'
 import { LooseAddresses } from './loose.ts'
 import { Placement } from './placement.ts'
 import { Subnet } from './subnet.ts'
-import type { NetworkConfig, SubnetConfig } from './types.ts'
+import type { AddressRecord, NetworkConfig, PodRef, SubnetConfig } from './types.ts'
+import { samePod, Uses, type Use } from './uses.ts'
 
 export interface Network {
   config: NetworkConfig
@@ -35,6 +36,7 @@ export class Topology {
   readonly networks = new Map<string, Network>()
   /** In order of arrival: of two that overlap the first to come serves. */
   readonly subnets = new Map<string, SubnetEntry>()
+  readonly #uses = new Uses()
   readonly #ledgers = new Map<string, Ledger>()
   /** What does not serve but may later. */
   readonly #refused = new Set<SubnetEntry>()
@@ -113,7 +115,7 @@ export class Topology {
   ledger(name: string): Ledger {
     let ledger = this.#ledgers.get(name)
     if (ledger === undefined) {
-      ledger = new Ledger(name, this.indexes, this.loose)
+      ledger = new Ledger(name, this.indexes, this.loose, (record) => this.#freed(record))
       this.#ledgers.set(name, ledger)
     }
     return ledger
@@ -127,6 +129,22 @@ export class Topology {
     return this.#ledgers.values()
   }
 
+  /** A pod says that it runs with the address. Returns the record when there is one of it now that nobody else held it. */
+  reportUse(address: IPAddress, pod: PodRef): AddressRecord | null {
+    const use = this.#uses.add(address, pod)
+    return use.ledger?.get(address)?.phase === 'reported' ? null : this.#settle(use, 0)
+  }
+
+  /** It does so no longer. Returns the record that ended with it. */
+  withdrawUse(address: IPAddress, pod: PodRef): AddressRecord | null {
+    const use = this.#uses.remove(address, pod)
+    const record = use?.ledger?.get(address)
+    if (use === undefined || record?.phase !== 'reported') return null
+    if (use.pods.some((other) => samePod(other, asPod(record)))) return null
+    this.#settle(use, 0)
+    return record
+  }
+
   /** After a record of that subnet name changed: brings sums up to date, forgets what is empty and unknown. */
   touched(name: string): void {
     const serving = this.subnets.get(name)?.serving
@@ -137,6 +155,42 @@ export class Topology {
   /** Whether nothing new may come from the subnet: it or its network is being deleted. */
   isDraining(subnet: Subnet): boolean {
     return subnet.config.draining === true || this.networks.get(subnet.config.network)?.config.draining === true
+  }
+
+  #freed(record: AddressRecord): void {
+    const use = this.#uses.get(record.address)
+    if (use === undefined) return
+    const [pod] = use.pods
+    this.#settle(use, pod !== undefined && samePod(pod, asPod(record)) ? record.mac : 0)
+  }
+
+  /** The uses inside a CIDR in which something began or ceased to serve. */
+  #settleAll(cidr: Prefix): void {
+    for (const use of this.#uses.within(cidr)) this.#settle(use, 0)
+  }
+
+  /**
+   * Brings the record of a use to the subnet that serves its address now, if nobody holds it and one does. What no subnet
+   * serves nobody can be given.
+   *
+   * @param mac of the pod, if it is known; 0: that of the record there was
+   */
+  #settle(use: Use, mac: number): AddressRecord | null {
+    const { address } = use
+    const before = use.ledger?.withdraw(address) ?? null
+    if (use.ledger !== null && before !== null) this.touched(use.ledger.subnet)
+    use.ledger = null
+    const [pod] = use.pods
+    if (pod === undefined || this.loose.has(address)) return null
+    const serving = this.placement.at(address).flatMap((name) => this.subnets.get(name)?.serving ?? [])
+    if (serving.some(({ ledger }) => ledger.get(address) !== undefined)) return null
+    const subnet = serving.find(({ geometry }) => geometry.inRange(address)) ?? serving[0]
+    if (subnet === undefined) return null
+    const known = before !== null && samePod(asPod(before), pod) ? before.mac : 0
+    subnet.ledger.report(address, subnet.config.network, pod, mac === 0 ? known : mac)
+    use.ledger = subnet.ledger
+    this.touched(subnet.name)
+    return subnet.ledger.get(address) ?? null
   }
 
   #pool(subnet: Subnet): FamilyPool | undefined {
@@ -168,6 +222,8 @@ export class Topology {
     serving.reconfigure(config, geometry)
     this.#pool(serving)?.refresh(serving)
     if (geometry.start !== before.start || geometry.end !== before.end || geometry.cidr.length !== before.cidr.length) {
+      this.#settleAll(before.cidr)
+      this.#settleAll(geometry.cidr)
       this.#retry()
     }
     return true
@@ -191,6 +247,7 @@ export class Topology {
       entry.refusal = null
       this.#refused.delete(entry)
       network.pools[geometry.family].add(entry.serving)
+      this.#settleAll(geometry.cidr)
     } catch (error) {
       if (!(error instanceof IpamError)) throw error
       this.#refuse(entry, error.message)
@@ -205,6 +262,7 @@ export class Topology {
     serving.ledger.listen(this.loose)
     entry.cursor = serving.cursor
     entry.serving = null
+    this.#settleAll(serving.geometry.cidr)
   }
 
   #refuse(entry: SubnetEntry, reason: string): void {
@@ -220,4 +278,8 @@ export class Topology {
 
 function emptyToNull(text: string | undefined): string | null {
   return text === undefined || text === '' ? null : text
+}
+
+function asPod({ namespace, pod, podUID }: AddressRecord): PodRef {
+  return { namespace, name: pod, uid: podUID }
 }

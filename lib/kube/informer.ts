@@ -172,6 +172,11 @@ export class Informer<T = KubeObject> {
     }
   }
 
+  /** Whether the store only remembers the object: the server, which went back in time, does not have it. */
+  isHeld(key: string): boolean {
+    return this.#held.has(key)
+  }
+
   *#present(): Generator<InformerEvent<T>> {
     for (const key of this.#store.keys()) {
       const object = this.#store.get(key)

@@ -41,6 +41,7 @@ export class Cluster {
   readonly pods: Informer<PodView>
   readonly nodes: Informer<NodeView>
   readonly namespaces: Informer<Wishes>
+  readonly #onRewound = new Set<() => void>()
 
   constructor(client: KubeClient, log: Logger, podLabelSelector: string) {
     const common = { logger: log.child({ component: 'cluster' }), rewindHoldMs: REWIND_HOLD_MS }
@@ -68,6 +69,9 @@ export class Cluster {
         vm: (instance) => (instance.vm === '' ? [] : [`${instance.namespace}/${instance.vm}`]),
         mac: (instance) => (instance.mac === 0 ? [] : [formatMac(instance.mac)]),
       },
+      onRewind: () => {
+        for (const handler of this.#onRewound) handler()
+      },
       ...common,
     })
     this.pods = new Informer<PodView>(client, {
@@ -90,6 +94,17 @@ export class Cluster {
       project: (raw) => wishesOf(raw as unknown as Namespace),
       ...common,
     })
+  }
+
+  /**
+   * Calls the handler when the API server has gone back in time and the IPInstances shown are those it has now, and, for
+   * REWIND_HOLD_MS, those it has forgotten (`instances.isHeld`).
+   *
+   * @returns ends it
+   */
+  onRewound(handler: () => void): () => void {
+    this.#onRewound.add(handler)
+    return () => this.#onRewound.delete(handler)
   }
 
   /** Starts every informer; resolves when all have their first list. */

@@ -1,16 +1,20 @@
 // The IPAM controller: Networks, Subnets and IPInstances as the watches show them, into the allocator as differences
 // (manager.md §3.1, §6.3). Handlers are synchronous and cheap, so memory is never behind the local copy; nothing is ever
-// rebuilt from it while running (D1).
+// rebuilt from it while running (D1), save when the API server itself has gone back in time.
+//
+// Of pods it takes what they say they run with: such an address is nobody else's, also when no IPInstance holds it. What the
+// server has forgotten since it went back counts as said by the pod it was bound to, as long as the local copy keeps it.
 //
 // What cannot be served stops only itself. The reporter says so once, on the object and in a metric, and again when it is
 // right.
 import { isTerminating, type Network, type Subnet } from '../api/index.ts'
 import type { IPAddress } from '../ip/index.ts'
-import type { Allocator } from '../ipam/index.ts'
+import type { AddressRecord, Allocator, PodRef } from '../ipam/index.ts'
 import type { InformerEvent } from '../kube/index.ts'
 import type { Cluster } from './cluster.ts'
 import { networkConfig, readSubnet } from './decide/subnet-config.ts'
 import { viewsOf, type Instance } from './views/instance.ts'
+import { usedBy, type PodView } from './views/pod.ts'
 
 /** Told what a change touched; each must be quick. */
 export interface FeedListener {
@@ -24,6 +28,8 @@ export interface FeedListener {
   doubt(): void
   /** An IPInstance cannot be read as one. */
   malformed(instance: Instance): void
+  /** The API server has gone back in time: what it has forgotten is to be written again. */
+  rewound(): void
 }
 
 export class Feed {
@@ -31,6 +37,8 @@ export class Feed {
   readonly #allocator: Allocator
   readonly #listener: FeedListener
   readonly #unreadable = new Map<string, string>()
+  /** IPInstances the server has forgotten, by key, with whom they were bound to. */
+  readonly #forgotten = new Map<string, { readonly pod: PodRef; readonly addresses: readonly IPAddress[] }>()
   #release: (() => void)[] = []
 
   constructor(cluster: Cluster, allocator: Allocator, listener: FeedListener) {
@@ -46,13 +54,15 @@ export class Feed {
 
   /** Takes over all that the synced local copy holds, then follows it. */
   start(): void {
-    const { networks, subnets, instances } = this.#cluster
+    const { networks, subnets, instances, pods } = this.#cluster
     for (const network of networks.store.values()) this.#allocator.setNetwork(networkConfig(network))
     for (const subnet of subnets.store.list().sort(bySeniority)) this.#setSubnet(subnet)
     this.#release = [
       networks.onChange((event) => this.#onNetwork(event)),
       subnets.onChange((event) => this.#onSubnet(event)),
       instances.onChange((event) => this.#onInstance(event)),
+      pods.onChange((event) => this.#onPod(event)),
+      this.#cluster.onRewound(() => this.#onRewound()),
     ]
   }
 
@@ -103,7 +113,8 @@ export class Feed {
     }
   }
 
-  #onInstance({ type, object, old }: InformerEvent<Instance>): void {
+  #onInstance({ type, key, object, old }: InformerEvent<Instance>): void {
+    this.#recall(key)
     if (object.problem !== null && type !== 'deleted') this.#listener.malformed(object)
     if (type === 'deleted') {
       this.#forget(object)
@@ -122,10 +133,92 @@ export class Feed {
   }
 
   #forget(instance: Instance): void {
+    this.#gone(instance)
+    if (instance.network !== '') this.#listener.freed(instance.network)
+  }
+
+  #gone(instance: Instance): void {
     for (const { subnet, address, namespace, uid } of viewsOf(instance)) {
       this.#allocator.gone(subnet, address, { namespace, uid })
     }
-    if (instance.network !== '') this.#listener.freed(instance.network)
+  }
+
+  #onPod({ type, object, old }: InformerEvent<PodView>): void {
+    const before = old === null ? [] : usedBy(old)
+    const after = type === 'deleted' ? [] : usedBy(object)
+    this.#report(
+      object,
+      after.filter((address) => !before.includes(address)),
+    )
+    this.#withdraw(
+      object,
+      before.filter((address) => !after.includes(address)),
+    )
+  }
+
+  #report({ namespace, name, uid }: PodRef, addresses: readonly IPAddress[]): void {
+    for (const address of addresses) this.#touched(this.#allocator.reportUse(address, { namespace, name, uid }))
+  }
+
+  #withdraw(pod: PodRef, addresses: readonly IPAddress[]): void {
+    for (const address of addresses) {
+      const record = this.#allocator.withdrawUse(address, pod)
+      this.#touched(record)
+      if (record !== null) this.#listener.freed(record.network)
+    }
+  }
+
+  #touched(record: AddressRecord | null): void {
+    if (record === null) return
+    this.#listener.networkTouched(record.network)
+    this.#listener.subnetTouched(record.subnet)
+  }
+
+  /**
+   * The server's past is another: versions, and what was on its way out, say nothing any more. Every object it has is taken as it
+   * is now; every other one is lost, and its address goes on being that of the pod it was bound to.
+   */
+  #onRewound(): void {
+    const { instances } = this.#cluster
+    for (const instance of instances.store.values()) {
+      if (instances.isHeld(instance.key)) {
+        this.#lost(instance)
+        continue
+      }
+      this.#gone(instance)
+      for (const view of viewsOf(instance)) {
+        if (this.#allocator.observe(view).kind === 'duplicate') this.#listener.duplicate(view.address)
+      }
+    }
+    // Known from the answer to a write only, which the server has forgotten before the watch told of it.
+    for (const { uid, namespace, subnet, address } of [...this.#allocator.records()]) {
+      const known = this.#cluster.instancesAt(address).some((instance) => instance.uid === uid)
+      if (uid !== '' && !known) this.#allocator.gone(subnet, address, { namespace, uid })
+    }
+    for (const network of this.#cluster.networks.store.keys()) {
+      this.#listener.networkTouched(network)
+      this.#listener.freed(network)
+    }
+    for (const subnet of this.#cluster.subnets.store.keys()) this.#listener.subnetTouched(subnet)
+    this.#listener.rewound()
+  }
+
+  #lost(instance: Instance): void {
+    const { key, namespace, podName, podUID, addresses, terminating, reserved } = instance
+    // What is on its way out its controller finds gone.
+    if (terminating || this.#forgotten.has(key)) return
+    const pod = { namespace, name: podName, uid: reserved ? '' : podUID }
+    this.#forgotten.set(key, { pod, addresses })
+    this.#report(pod, addresses)
+    this.#gone(instance)
+  }
+
+  /** The object is there again, or has been missed for long enough. */
+  #recall(key: string): void {
+    const lost = this.#forgotten.get(key)
+    if (lost === undefined) return
+    this.#forgotten.delete(key)
+    this.#withdraw(lost.pod, lost.addresses)
   }
 }
 

@@ -127,6 +127,9 @@ export async function lead(
         instance.problem ?? '',
       )
     },
+    rewound() {
+      for (const key of cluster.pods.store.keys()) pods.queue.add(key)
+    },
   })
   const reporter = new Reporter(
     cluster,

@@ -34,7 +34,10 @@ export function duplicateController(options: DuplicateControllerOptions): WorkQu
     log,
     concurrency: 1,
     process: async (address) => {
-      const instances = cluster.instancesAt(address).filter((instance) => !instance.terminating)
+      // One that the server has forgotten is no reason to delete one that it has.
+      const instances = cluster
+        .instancesAt(address)
+        .filter((instance) => !instance.terminating && !cluster.instances.isHeld(instance.key))
       const contenders = instances.map((instance) => ({ ...instance, alive: podAlive(instance) }))
       const keeper = keeperOf(contenders)
       if (keeper === null || contenders.length < 2) return

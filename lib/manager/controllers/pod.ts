@@ -23,7 +23,7 @@ import type { Logger } from '../../telemetry/log.ts'
 import type { Cluster } from '../cluster.ts'
 import { handledConfiguration, ownConfiguration, type Configuration } from '../decide/configuration.ts'
 import { ownerOf, retains, type Keeper } from '../decide/owner.ts'
-import { holdsSomething, planPod, retainedOf, type PodFacts, type PodPlan } from '../decide/pod-plan.ts'
+import { holdsSomething, planAgain, planPod, retainedOf, type PodFacts, type PodPlan } from '../decide/pod-plan.ts'
 import type { InstanceStore } from '../instance-store.ts'
 import { drawMac } from '../macs.ts'
 import type { ManagerMetrics } from '../metrics.ts'
@@ -129,6 +129,8 @@ export class PodController {
       for (const record of allocator.ofPod(namespace, name)) await store.settle(record)
       return
     }
+    // The API server has forgotten the pod: what it has is left to it, and nothing is written that nobody would collect.
+    if (cluster.pods.isHeld(key)) return
     if (pod.terminating || pod.finished) {
       this.waiters.forget(key)
       await leave(pod, { ...this.#options, machines: this.#machines })
@@ -159,9 +161,17 @@ export class PodController {
 
   /** @returns what kind of allocation was done, null when the pod had all it needs */
   async #serve(pod: PodView, keeper: Keeper): Promise<'normal' | 'stateful' | null> {
-    const { client } = this.#options
     if (keeper.machine !== null) {
       await reclaim(pod, this.#records(pod, keeper.machine), this.#options)
+    }
+    const again = planAgain({
+      uid: pod.uid,
+      addresses: pod.addresses,
+      holdings: this.#holdings(pod, keeper.machine),
+    })
+    if (again !== null) {
+      await this.#protect(pod, keeper)
+      return await this.#carryOut(pod, keeper, again)
     }
     const facts = this.#facts(pod, keeper)
     // What the pod has it keeps, whatever has become of its configuration (D29).
@@ -176,10 +186,7 @@ export class PodController {
     }
     let plan = planPod(facts, wanted.value)
     if (plan.kind === 'served') return null
-    if ((keeper.stateful || keeper.machine !== null) && !pod.held) {
-      // Before the first object is written: a pod that leaves is then certain to be seen (manager.md §1.10).
-      const body = { metadata: { uid: pod.uid, finalizers: [FINALIZER_IP_ALLOCATED] } }
-      await client.patch('strategic', PODS, pod, body)
+    if (await this.#protect(pod, keeper)) {
       // Another pod of the machine may have been served meanwhile.
       plan = planPod(this.#facts(pod, keeper), wanted.value)
     }
@@ -189,6 +196,18 @@ export class PodController {
       // Otherwise what was dropped still goes; its disappearance brings the pod back here.
     }
     return await this.#carryOut(pod, keeper, plan)
+  }
+
+  /**
+   * Before the first object is written: a pod whose address outlives it is then certain to be seen leaving (manager.md §1.10).
+   *
+   * @returns whether something was written
+   */
+  async #protect(pod: PodView, { stateful, machine }: Keeper): Promise<boolean> {
+    if ((!stateful && machine === null) || pod.held) return false
+    const body = { metadata: { uid: pod.uid, finalizers: [FINALIZER_IP_ALLOCATED] } }
+    await this.#options.client.patch('strategic', PODS, pod, body)
+    return true
   }
 
   async #carryOut(pod: PodView, keeper: Keeper, plan: PodPlan): Promise<'normal' | 'stateful' | null> {
@@ -214,7 +233,7 @@ export class PodController {
         claims = this.#pick(pod, () => allocator.allocate({ ...plan, pod: refOf(pod), mac }), plan.network)
         break
       case 'assign':
-        type = stateful ? 'stateful' : null
+        type = stateful ? 'stateful' : machine === null ? 'normal' : null
         if (plan.drop.length > 0) await this.#drop(pod, plan.drop)
         mac = plan.mac ?? this.#newMac(pod, stateful, plan.network)
         claims = allocator.assign({ ...plan, pod: refOf(pod), mac })
@@ -243,12 +262,16 @@ export class PodController {
     }
   }
 
-  #facts(pod: PodView, { stateful, machine }: Keeper): PodFacts {
-    const { cluster, defaults } = this.#options
-    const holdings = this.#records(pod, machine).map((record) => ({
+  #holdings(pod: PodView, machine: Keeper['machine']): PodFacts['holdings'] {
+    const { cluster } = this.#options
+    return this.#records(pod, machine).map((record) => ({
       record,
       inUse: cluster.instanceAt(record.namespace, record.address)?.inUse ?? false,
     }))
+  }
+
+  #facts(pod: PodView, { stateful, machine }: Keeper): PodFacts {
+    const { defaults } = this.#options
     let pool: PodFacts['pool'] = null
     if (stateful && pod.ipPool !== '') {
       const addresses = poolAddresses(pod)
@@ -257,7 +280,7 @@ export class PodController {
     }
     return {
       uid: pod.uid,
-      holdings,
+      holdings: this.#holdings(pod, machine),
       running: pod.hasAddress,
       stateful,
       retain: machine !== null || pool !== null || retains(pod, defaults),

@@ -64,6 +64,8 @@ export type PodPlan =
   | { readonly kind: 'refuse'; readonly reason: string }
 
 const gone = (record: AddressRecord): boolean => record.phase === 'releasing' || record.phase === 'quarantined'
+/** An object of it exists, or is about to. */
+const isHeld = (record: AddressRecord): boolean => !gone(record) && record.phase !== 'reported'
 
 /** IPv4 first, then by address: the same records always give the same plan. */
 function inOrder(records: readonly AddressRecord[]): AddressRecord[] {
@@ -95,17 +97,63 @@ export function holdsSomething(facts: PodFacts): boolean {
   return facts.holdings.some(({ record }) => record.podUID === facts.uid && record.phase === 'live')
 }
 
+/**
+ * What comes before anything a pod may want: the addresses it runs with, or was bound to when the API server went back in
+ * time, of which there is no IPInstance, get theirs again, whatever its configuration says by now. null when it has none such.
+ *
+ * @param facts `addresses`: what the kubelet has reported
+ */
+export function planAgain(
+  facts: Pick<PodFacts, 'uid' | 'holdings'> & { readonly addresses: readonly IPAddress[] },
+): PodPlan | null {
+  const { uid, holdings, addresses } = facts
+  const own = inOrder(holdings.map(({ record }) => record).filter((record) => record.podUID === uid))
+  const runsWith = own.filter((record) => addresses.includes(record.address))
+  // Somebody has deleted its object: it is the pod's until it is gone, whose end brings the pod back.
+  if (runsWith.some(gone)) return { kind: 'served' }
+  const claims = runsWith.filter((record) => record.phase === 'claimed')
+  if (claims.length > 0) return { kind: 'write', records: claims }
+  const again = new Map<Family, AddressRecord>()
+  for (const record of addresses.length > 0 ? runsWith : own) {
+    const family = familyOf(record.address)
+    const [first] = again.values()
+    const has = own.some((other) => familyOf(other.address) === family && isHeld(other))
+    if (record.phase !== 'reported' || has || again.has(family)) continue
+    if (first === undefined || first.network === record.network) again.set(family, record)
+  }
+  const [first] = again.values()
+  if (first === undefined) return null
+  const records = [...again.values()]
+  return {
+    kind: 'assign',
+    network: first.network,
+    family: requestOf([...again.keys()]),
+    addresses: records.map(({ address, subnet }) => ({ address, subnet })),
+    force: false,
+    mac: macOf(own),
+    drop: [],
+  }
+}
+
 export function planPod(facts: PodFacts, wanted: Wanted): PodPlan {
-  const alive = facts.holdings.filter(({ record }) => !gone(record))
+  // What this life of the pod is only said to run with is `planAgain`'s.
+  const alive = facts.holdings.filter(
+    ({ record }) => !gone(record) && !(record.phase === 'reported' && record.podUID === facts.uid),
+  )
   const own = alive.filter(({ record }) => record.podUID === facts.uid)
-  if (facts.pool !== null) return planPool(facts.pool, own, alive, wanted)
+  if (facts.pool !== null) return planPool(facts.pool, own, alive, wanted, facts.running)
   const earlier = alive.filter(({ record }) => record.podUID !== facts.uid)
-  if ((facts.stateful || facts.machine !== null) && earlier.length > 0) {
+  if (facts.stateful && !facts.retain) {
+    const records = inOrder(earlier.map(({ record }) => record).filter(isHeld))
+    // What has no object cannot be dropped; it ends by itself.
+    if (records.length > 0) return { kind: 'drop', records }
+  }
+  if ((facts.machine !== null || (facts.stateful && facts.retain)) && earlier.length > 0) {
     if (facts.machine !== null) {
-      const elsewhere = inOrder(earlier.map(({ record }) => record).filter((record) => record.phase !== 'reserved'))
+      const held = inOrder(earlier.map(({ record }) => record).filter(isHeld))
+      const elsewhere = held.filter((record) => record.phase !== 'reserved')
       if (elsewhere.length > 0) return { kind: 'refuse', reason: heldByOther(facts.machine, elsewhere) }
     }
-    if (!facts.retain) return { kind: 'drop', records: inOrder(earlier.map(({ record }) => record)) }
     // All that is kept comes back together, what was re-bound before a crash included.
     const records = inOrder(alive.map(({ record }) => record))
     return {
@@ -175,12 +223,13 @@ function planPool(
   own: readonly Holding[],
   alive: readonly Holding[],
   wanted: Wanted,
+  running: boolean,
 ): PodPlan {
   const inPool = (record: AddressRecord): boolean => pool.includes(record.address)
   const ready = own.filter(({ record }) => inPool(record) && record.phase === 'live')
-  const others = inOrder(alive.map(({ record }) => record).filter((record) => !inPool(record)))
+  const others = inOrder(alive.map(({ record }) => record).filter((record) => !inPool(record) && isHeld(record)))
   if (ready.length === pool.length && others.length === 0) return { kind: 'served' }
-  if (own.some(({ inUse }) => inUse)) return { kind: 'served' }
+  if (own.length > 0 && (running || own.some(({ inUse }) => inUse))) return { kind: 'served' }
   return {
     kind: 'assign',
     network: wanted.network,

@@ -50,6 +50,11 @@ export interface PodView {
   readonly ipRetain: string
 }
 
+/** What the pod runs with, as far as its kubelet has said: nothing of it may be given to another pod. */
+export function usedBy(pod: PodView): readonly IPAddress[] {
+  return pod.finished || (pod.terminating && pod.stopped) ? [] : pod.addresses
+}
+
 export function podView(pod: Pod): PodView | null {
   const { metadata, spec, status } = pod
   if (spec?.hostNetwork === true || !spec?.nodeName) return null

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { AddressRecord } from '../../../lib/ipam/index.ts'
 import { parseAddress } from '../../../lib/ip/index.ts'
-import { planPod, retainedOf, type PodFacts, type Wanted } from '../../../lib/manager/decide/pod-plan.ts'
+import { planAgain, planPod, retainedOf, type PodFacts, type Wanted } from '../../../lib/manager/decide/pod-plan.ts'
 
 function record(address: string, fields: Partial<AddressRecord> = {}): AddressRecord {
   return {
@@ -141,6 +141,52 @@ test('retained addresses decide network and family, but only those of an earlier
   const wanted: Wanted = { network: 'net', subnets: [], family: still?.family ?? 'IPv4Only' }
   assert.equal(planPod(facts(back, keep), wanted), { kind: 'served' })
   assert.match(retainedOf(facts(three, keep))?.problem ?? '', /3 addresses are kept/)
+})
+
+test('what a pod runs with and has no object of is written again, exactly so', () => {
+  const [four, six] = [parseAddress('10.0.0.1'), parseAddress('fd00::1')]
+  const lost = { phase: 'reported', uid: '' } as const
+  const again = (records: readonly AddressRecord[], addresses: readonly (number | bigint)[]) =>
+    planAgain({ uid: 'now', holdings: facts(records).holdings, addresses })
+  const both = [record('fd00::1', { ...lost, mac: 0 }), record('10.0.0.1', lost)]
+  const assign = {
+    kind: 'assign',
+    network: 'net',
+    family: 'DualStack',
+    addresses: [
+      { address: four, subnet: 'four' },
+      { address: six, subnet: 'six' },
+    ],
+    force: false,
+    mac: 0x021234000001,
+    drop: [],
+  }
+  assert.equal(again(both, [four, six]), assign)
+  assert.equal(again(both, []), assign, 'known from before the server went back, not reported yet')
+  assert.is(again([record('10.0.0.1')], [four]), null, 'it has its object')
+  assert.is(again([], [four]), null, 'an address of somebody else, or of none of ours')
+  assert.is(again(both, [parseAddress('10.0.0.9')]), null, 'it runs with another one')
+  // One of two is missing: the same MAC.
+  const half = again([record('10.0.0.1'), record('fd00::1', { ...lost, mac: 0 })], [four, six])
+  assert.is(half?.kind === 'assign' && half.family, 'IPv6Only')
+  assert.is(half?.kind === 'assign' && half.mac, 0x021234000001)
+  // It lost a duel over the address it still runs with, and has another one of the family by now.
+  assert.is(again([record('10.0.0.1', lost), record('10.0.0.2')], [four]), null)
+  const claim = record('10.0.0.1', { phase: 'claimed', uid: '' })
+  assert.equal(again([claim], [four]), { kind: 'write', records: [claim] })
+  for (const phase of ['releasing', 'quarantined'] as const) {
+    assert.is(again([record('10.0.0.1', { phase })], [four])?.kind, 'served', 'not another one before it is gone')
+  }
+  assert.is(again([record('10.0.0.1', { ...lost, podUID: 'before' })], [four]), null, 'an earlier life')
+})
+
+test('what an earlier life only is said to run with is not dropped, and comes back to a stateful pod', () => {
+  const old = record('10.0.0.1', { phase: 'reported', uid: '', podUID: '' })
+  assert.is(planPod(facts([old], { stateful: true }), v4).kind, 'allocate')
+  const back = planPod(facts([old], { stateful: true, retain: true }), v4)
+  assert.is(back.kind === 'assign' && back.addresses[0]?.address, old.address)
+  const pool = planPod(facts([old], { stateful: true, retain: true, pool: [parseAddress('10.0.0.9')] }), v4)
+  assert.equal(pool.kind === 'assign' && pool.drop, [])
 })
 
 test('an ip-pool takes exactly its addresses and drops the others', () => {
