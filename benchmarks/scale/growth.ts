@@ -91,6 +91,8 @@ export async function growth(stage: Stage, { nodes, pods, restSeconds }: GrowthO
     { what: 'manager: memory, highest', value: manager.usage().peak, unit: 'MiB' },
     { what: 'daemon: memory (RSS)', value: daemon.usage().rss, unit: 'MiB' },
     { what: 'daemon: memory, highest', value: daemon.usage().peak, unit: 'MiB', reach: 150 },
+    { what: 'API server: memory, highest', value: stage.server.usage().peak, unit: 'MiB' },
+    { what: 'hollow nodes: memory, highest', value: hollow.usage().peak, unit: 'MiB' },
     {
       what: 'daemon: index of remote pods, bytes per pod',
       value:

@@ -3,7 +3,7 @@
 //   node --import tsx benchmarks/scale/run.ts [--nodes N] [--pods N] [--cold NxN,...] [--only growth,cold] [...]
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Fabric } from '../../lib/standalone/nodes/fabric.ts'
@@ -25,7 +25,9 @@ const usage = `node --import tsx benchmarks/scale/run.ts
   --only growth,takeover,cold     some of the parts; takeover is of --nodes and --pods too
   --node=FLAGS           of node itself for the programs, such as '--cpu-prof --cpu-prof-dir=/tmp'
   --keep                 keep the logs
-  --json FILE            all figures as JSON; --no-write: do not touch results/`
+  --json FILE            all figures as JSON; --no-write: do not touch results/
+
+Each part's results are written as soon as it is over, to results/PART.{json,md}.`
 
 const { values } = parseArgs({
   options: {
@@ -70,13 +72,17 @@ async function measure(directory: string): Promise<Section[]> {
   const sections: Section[] = []
   await prepareSandbox()
   const fabric = await Fabric.create({ families: [4] })
-  const onStage = async (name: string, part: (stage: Stage) => Promise<Section[]>): Promise<void> => {
+  const onStage = async (name: string, measured: (stage: Stage) => Promise<Section[]>): Promise<Section[]> => {
     const stage = await Stage.build({ ...options, directory: join(directory, name) }, fabric)
     try {
-      sections.push(...(await part(stage)))
+      return await measured(stage)
     } finally {
       await stage.close()
     }
+  }
+  const over = (part: string, results: readonly Section[]): void => {
+    if (!values['no-write']) keep(part, results)
+    sections.push(...results)
   }
   try {
     if (only.includes('growth')) {
@@ -85,19 +91,21 @@ async function measure(directory: string): Promise<Section[]> {
         pods: count('pods', values.pods),
         restSeconds: count('rest', values.rest),
       }
-      await onStage('growth', (stage) => growth(stage, size))
+      over('growth', await onStage('growth', (stage) => growth(stage, size)))
     }
     if (only.includes('takeover')) {
       const size = { nodes: count('nodes', values.nodes), pods: count('pods', values.pods) }
-      await onStage('takeover', (stage) => takeover(stage, size))
+      over('takeover', await onStage('takeover', (stage) => takeover(stage, size)))
     }
     const sizes = only.includes('cold') ? values.cold.split(',') : []
+    const starts: Section[] = []
     for (const [index, text] of sizes.entries()) {
       const [nodes = '', pods = ''] = text.split('x')
       const last = index === sizes.length - 1
       const size = { nodes: count('cold', nodes), pods: count('cold', pods), events: last ? events : 0, rate }
-      await onStage(`cold-${text}`, (stage) => cold(stage, size))
+      starts.push(...(await onStage(`cold-${text}`, (stage) => cold(stage, size))))
     }
+    if (starts.length > 0) over('cold', starts)
     return sections
   } finally {
     await fabric.close()
@@ -105,19 +113,28 @@ async function measure(directory: string): Promise<Section[]> {
 }
 
 function report(sections: readonly Section[]): void {
-  const facts = machine()
   for (const { title, figures } of sections) {
     process.stdout.write(`\n${title}\n\n${textTable(header, figures.map(cells))}\n`)
   }
-  const json = `${JSON.stringify({ machine: facts, sections }, null, 2)}\n`
-  if (values.json !== '') writeFileSync(values.json, json)
-  if (values['no-write']) return
+  if (values.json !== '') writeFileSync(values.json, toJson(sections))
+}
+
+const toJson = (sections: readonly Section[]): string =>
+  `${JSON.stringify({ machine: machineNow(), sections }, null, 2)}\n`
+
+/** The load tells what the latencies are worth. */
+function machineNow(): Record<string, string> {
+  const [, five = NaN, fifteen = NaN] = loadavg()
+  return { ...machine(), load: `${five.toFixed(1)} (5 min), ${fifteen.toFixed(1)} (15 min)` }
+}
+
+function keep(part: string, sections: readonly Section[]): void {
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, 'latest.json'), json)
+  writeFileSync(join(results, `${part}.json`), toJson(sections))
   const tables = sections.map(({ title, figures }) => `## ${title}\n\n${markdownTable(header, figures.map(cells))}\n`)
-  const about = Object.entries(facts).map(([key, value]) => `${key}: ${value}`)
-  writeFileSync(join(results, 'latest.md'), `# Scale\n\n${about.join(', ')}\n\n${tables.join('\n')}`)
+  const about = Object.entries(machineNow()).map(([key, value]) => `${key}: ${value}`)
+  writeFileSync(join(results, `${part}.md`), `# Scale: ${part}\n\n${about.join(', ')}\n\n${tables.join('\n')}`)
 }
 
 if (values.help) {

@@ -152,7 +152,7 @@ export class Stage {
 export async function until<T>(
   what: string,
   look: () => Promise<T> | T,
-  { timeoutMs = 1_800_000, everyMs = 20 } = {},
+  { timeoutMs = 7_200_000, everyMs = 20 } = {},
 ): Promise<Exclude<T, null | false>> {
   const end = performance.now() + timeoutMs
   for (;;) {
