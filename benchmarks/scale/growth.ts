@@ -3,6 +3,7 @@
 import { IPINSTANCES, PODS } from '../../lib/api/index.ts'
 import { median, percentile } from '../support/statistics.ts'
 import type { Figure, Section } from './figures.ts'
+import type { HollowOrder } from './hollow.ts'
 import { podObject } from './objects.ts'
 import { each, logged, pause, type Stage, until } from './stage.ts'
 import { type AgentTraffic, trafficSince, writesOf } from './traffic.ts'
@@ -11,6 +12,8 @@ import { type Process } from './worker.ts'
 export interface GrowthOptions {
   readonly nodes: number
   readonly pods: number
+  /** Between two heartbeats of a node. */
+  readonly heartbeatSeconds: number
   /** How long to look at the cluster at rest, seconds. */
   readonly restSeconds: number
 }
@@ -18,7 +21,8 @@ export interface GrowthOptions {
 const MIB = 2 ** 20
 const requestsOf = ({ requests }: AgentTraffic): number => Object.values(requests).reduce((sum, n) => sum + n, 0)
 
-export async function growth(stage: Stage, { nodes, pods, restSeconds }: GrowthOptions): Promise<Section[]> {
+export async function growth(stage: Stage, options: GrowthOptions): Promise<Section[]> {
+  const { nodes, pods, heartbeatSeconds, restSeconds } = options
   const { say, family } = stage.options
   const manager = stage.startManager()
   await logged(manager, 'leading: state built, controllers started')
@@ -27,7 +31,8 @@ export async function growth(stage: Stage, { nodes, pods, restSeconds }: GrowthO
 
   const hollow = stage.startHollow()
   let started = performance.now()
-  await hollow.ask('start', { server: stage.url, count: nodes, family })
+  const order: HollowOrder = { server: stage.url, count: nodes, family, heartbeatMs: heartbeatSeconds * 1000 }
+  await hollow.ask('start', order)
   const registered = (performance.now() - started) / 1000
   await until('endpoints in the kernel', async () => (await stage.daemonMetric('hybridnet_dataplane_in_sync')) === 1)
   say(`${nodes} nodes registered in ${registered.toFixed(1)} s`)
@@ -78,6 +83,7 @@ export async function growth(stage: Stage, { nodes, pods, restSeconds }: GrowthO
   const traffic = trafficSince(before, await stage.traffic())
   const spent = (process: Process, since: { cpu: number }): number => process.usage().cpu - since.cpu
   const figures: Figure[] = [
+    { what: 'between two heartbeats of a node', value: heartbeatSeconds, unit: 's' },
     { what: `${nodes} nodes registered`, value: registered, unit: 's' },
     { what: `${pods} pods created`, value: (createdAt - started) / 1000, unit: 's' },
     { what: 'until all had addresses', value: (addressedAt - started) / 1000, unit: 's' },

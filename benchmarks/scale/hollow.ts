@@ -5,13 +5,20 @@ import { HollowFleet } from '../../lib/standalone/hollow/index.ts'
 import { createLogger } from '../../lib/telemetry/log.ts'
 import { answer } from './worker.ts'
 
+export interface HollowOrder {
+  readonly server: string
+  readonly count: number
+  readonly family: IPFamily
+  readonly heartbeatMs: number
+}
+
 let fleet: HollowFleet | null = null
 
 answer({
-  async start({ server, count, family }: { server: string; count: number; family: IPFamily }) {
+  async start({ server, count, family, heartbeatMs }: HollowOrder) {
     const log = createLogger({ name: 'hollow', level: 'warn' })
     const client = KubeClient.connect({ server, userAgent: 'hollow/1', logger: log })
-    fleet = new HollowFleet({ client, count, defaultFamily: family, log })
+    fleet = new HollowFleet({ client, count, defaultFamily: family, heartbeatMs, log })
     await fleet.start()
   },
   status: () => fleet?.status() ?? null,

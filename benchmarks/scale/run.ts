@@ -21,6 +21,7 @@ const usage = `node --import tsx benchmarks/scale/run.ts
   --nodes N --pods N     of the cluster that grows (2000, 50000)
   --cold NxM,...         nodes and pods of the clusters a daemon starts in (2000x50000,5000x100000)
   --events N --rate N    pod events in the last of these, and how many a second (20000, 1000); 0 events for none
+  --heartbeat SECONDS    between two heartbeats of a hollow node (10, as a kubelet's; longer for a machine that is busy)
   --rest SECONDS         how long to look at the programs at rest (20)
   --only growth,takeover,cold     some of the parts; takeover is of --nodes and --pods too
   --node=FLAGS           of node itself for the programs, such as '--cpu-prof --cpu-prof-dir=/tmp'
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     cold: { type: 'string', default: '2000x50000,5000x100000' },
     events: { type: 'string', default: '20000' },
     rate: { type: 'string', default: '1000' },
+    heartbeat: { type: 'string', default: '10' },
     rest: { type: 'string', default: '20' },
     only: { type: 'string', default: 'growth,takeover,cold' },
     node: { type: 'string', default: '' },
@@ -89,6 +91,7 @@ async function measure(directory: string): Promise<Section[]> {
       const size = {
         nodes: count('nodes', values.nodes),
         pods: count('pods', values.pods),
+        heartbeatSeconds: count('heartbeat', values.heartbeat),
         restSeconds: count('rest', values.rest),
       }
       over('growth', await onStage('growth', (stage) => growth(stage, size)))

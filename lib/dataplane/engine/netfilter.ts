@@ -2,15 +2,16 @@
 //
 // Elements come as desired records; changes gather while a transaction runs and go out as one. At start, and whenever
 // somebody else may have changed something, the tables are listed once and compared: another structure is replaced whole,
-// other elements are corrected, equality writes nothing. A socket tells of commits to tables of our name; those beyond
-// our own transactions are somebody else's. Nothing runs at rest.
+// other elements are corrected, equality writes nothing. A socket tells of commits to tables of our name; each transaction
+// of ours is announced exactly once, and what is beyond is somebody else's. Nothing runs at rest.
 //
-// Somebody who keeps changing the tables is treated as in the netlink half (backoff.ts): after ten repairs in a minute they
-// are neither listed nor repaired for 5 s, doubling to 5 min, and reported as contested. What is wished for in the meantime
-// (a pod, a subnet) is written at once all the same, and whatever else was broken with it.
+// Somebody who keeps changing a table is treated as in the netlink half (backoff.ts): after ten repairs of it in a minute that
+// table is neither listed nor repaired for 5 s, doubling to 5 min, and reported as contested; the other one is looked at now
+// and then meanwhile, as notifications do not tell them apart. What is wished for in the meantime (a pod, a subnet) is
+// written at once all the same, and whatever else was broken with it.
 //
 // The fan-out of group frames lives in a netdev table on the VXLAN device where the kernel has egress hooks (5.16), else
-// in a prio qdisc with a pedit filter; which one is probed once.
+// in a prio qdisc with a pedit filter; which one is probed once, on the loopback device, which cannot vanish meanwhile.
 import { NftMonitor, runCommand, type NetworkNamespace } from '../../netlink/index.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import {
@@ -22,6 +23,8 @@ import {
   removeTable,
   replaceTable,
   structureDifference,
+  type Command,
+  type Elements,
   type NftOptions,
   type TableDefinition,
   type Transaction,
@@ -53,8 +56,6 @@ export interface NetfilterOptions {
   readonly onRepair?: () => void
 }
 
-/** An own commit whose notification has not come by then was lost. */
-const ECHO_MS = 1000
 /** Between looks at a table while the other one is contested. */
 const BESIDE_FIGHT_MS = 5000
 const MAIN_KEY = 'nft inet hybridnet'
@@ -99,7 +100,6 @@ export class Netfilter {
   #monitor: NftMonitor | null = null
   /** Own commits whose notification has not come yet. */
   #echoes = 0
-  #echoTimer: NodeJS.Timeout | null = null
 
   constructor(options: NetfilterOptions) {
     this.#options = options
@@ -193,7 +193,7 @@ export class Netfilter {
     this.#stopped = true
     this.#monitor?.close()
     await this.#running
-    for (const timer of [this.#retry, this.#echoTimer, this.#holdTimer]) if (timer !== null) clearTimeout(timer)
+    for (const timer of [this.#retry, this.#holdTimer]) if (timer !== null) clearTimeout(timer)
     this.#retry = null
   }
 
@@ -301,7 +301,7 @@ export class Netfilter {
       current.set(name, pick(actual.get(name)))
       wanted.set(name, pick(this.#wanted.get(name)))
     }
-    await this.#apply(elementChanges(MAIN_TABLE, current, wanted))
+    await this.#applyElements(current, wanted)
     for (const [name, elements] of wanted) {
       const known = actual.get(name) ?? new Set()
       for (const value of current.get(name) ?? []) known.delete(value)
@@ -324,7 +324,7 @@ export class Netfilter {
     } else {
       const current = new Map([...listing.sets].map(([name, set]) => [name, set.elements]))
       if (known !== null) foreign = elementDifference(known, current)
-      await this.#apply(elementChanges(MAIN_TABLE, current, wanted))
+      await this.#applyElements(current, wanted)
     }
     this.#actual = wanted
     this.#known = wanted
@@ -344,7 +344,7 @@ export class Netfilter {
       return
     }
     const table = fanOutTable(vxlan)
-    this.#mode ??= (await checkTransaction(this.#nft, replaceTable(table, new Map()))) ? 'nft' : 'tc'
+    this.#mode ??= (await checkTransaction(this.#nft, replaceTable(fanOutTable('lo'), new Map()))) ? 'nft' : 'tc'
     if (this.#mode === 'tc') {
       await replaceTcFanOut(this.#options.namespace, vxlan)
       this.#fannedOut = vxlan
@@ -374,8 +374,13 @@ export class Netfilter {
     return new Map([...this.#wanted].map(([name, elements]) => [name, new Set(elements)]))
   }
 
+  async #applyElements(current: Elements, wanted: Elements): Promise<void> {
+    const changes = elementChanges(MAIN_TABLE, current, wanted)
+    if (changes.length > 0) await this.#apply([ANNOUNCED, ...changes])
+  }
+
+  /** The transaction must be one that the kernel announces whatever it finds: see `ANNOUNCED`. */
   async #apply(transaction: Transaction): Promise<void> {
-    if (transaction.length === 0) return
     this.#echoes++
     try {
       await applyTransaction(this.#nft, transaction)
@@ -384,10 +389,17 @@ export class Netfilter {
       throw error
     }
     this.#transactions++
-    if (this.#echoTimer !== null) clearTimeout(this.#echoTimer)
-    this.#echoTimer = setTimeout(() => (this.#echoes = 0), ECHO_MS)
-    this.#echoTimer.unref()
   }
+}
+
+/**
+ * Changes nothing of a table that stands, and yet the kernel announces the commit. An element added that is there already, or an
+ * empty set flushed, is no commit at all: its notification would be waited for, and somebody else's taken for it.
+ */
+const ANNOUNCED: Command = {
+  do: 'add-chain',
+  table: { family: MAIN_TABLE.family, name: MAIN_TABLE.name },
+  chain: { name: 'mark_back4', base: null, rules: [] },
 }
 
 /** The first set that holds other elements than are known to have been written, in words. */
