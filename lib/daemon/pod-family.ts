@@ -1,28 +1,23 @@
 // How many addresses a pod must have before it can be wired (spec/api §3.5, as far as the family goes).
 //
-// The mutating webhook writes the answer on the pod. Without it the same rules are followed here: retained addresses, else
-// the pod's own configuration if it has any, else its namespace's, else the default.
+// The mutating webhook writes the answer on the pod. Without it the rules of lib/api are followed here as in the manager:
+// retained addresses, else the pod's own wishes if it has any, else its namespace's, else the default. Which Network that
+// leads to, and whether it exists, is the manager's business: the daemon sees the addresses it gave.
 import {
   ANNOTATION_HANDLED_BY_WEBHOOK,
   ANNOTATION_IP_FAMILY,
   ANNOTATION_IP_RETAIN,
-  firstNonEmpty,
-  NETWORK_TYPE,
+  isStateful,
+  noFamily,
   parseBool,
   parseIPFamily,
-  SPECIFIED_NETWORK,
-  SPECIFIED_SUBNET,
+  retainedConfiguration,
+  wishesNothing,
   type IPFamily,
+  type OwnerReference,
+  type Wishes,
 } from '../api/index.ts'
-import type { Family } from '../ip/index.ts'
-
-type Texts = Readonly<Record<string, string>>
-
-/** Labels and annotations of a pod or a namespace. */
-export interface Marked {
-  readonly annotations: Texts
-  readonly labels: Texts
-}
+import type { IPAddress } from '../ip/index.ts'
 
 export interface FamilyDefaults {
   readonly family: IPFamily
@@ -30,41 +25,38 @@ export interface FamilyDefaults {
   readonly statefulKinds: readonly string[]
 }
 
-export interface FamilyQuestion {
-  readonly pod: Marked & { readonly ownerKind: string }
-  readonly defaults: FamilyDefaults
-  /** Families of the IPInstances of the pod's name in its namespace, wherever they are bound. Asked only if it matters. */
-  readonly retained: () => Promise<readonly Family[]>
-  /** The pod's namespace. Asked only if it matters. */
-  readonly namespace: () => Promise<Marked>
+/** An address that was a pod's of this name before. */
+export interface KeptAddress {
+  readonly address: IPAddress
+  readonly network: string
 }
 
-const configured = [SPECIFIED_NETWORK, SPECIFIED_SUBNET, NETWORK_TYPE] as const
-
-function hasConfiguration(object: Marked): boolean {
-  const texts = configured.flatMap((key) => [object.annotations[key], object.labels[key]])
-  return firstNonEmpty(object.annotations[ANNOTATION_IP_FAMILY], ...texts) !== ''
+export interface FamilyQuestion {
+  readonly pod: {
+    readonly annotations: Readonly<Record<string, string>>
+    readonly wishes: Wishes
+    readonly controller: OwnerReference | null
+  }
+  readonly defaults: FamilyDefaults
+  /** What outlived an earlier pod of the name in its namespace, wherever it is bound. Asked only if it matters. */
+  readonly retained: () => Promise<readonly KeptAddress[]>
+  /** The wishes of the pod's namespace. Asked only if it matters. */
+  readonly namespace: () => Promise<Wishes>
 }
 
 /** The family, or a sentence on what is wrong with its configuration. */
 export async function podFamily(question: FamilyQuestion): Promise<{ family: IPFamily } | { problem: string }> {
   const { pod, defaults } = question
-  if (parseBool(pod.annotations[ANNOTATION_HANDLED_BY_WEBHOOK], false)) return parse(pod, defaults)
+  if (parseBool(pod.annotations[ANNOTATION_HANDLED_BY_WEBHOOK], false)) return parse(pod.wishes, defaults)
   const retain = parseBool(pod.annotations[ANNOTATION_IP_RETAIN], defaults.retain)
-  if (retain && defaults.statefulKinds.includes(pod.ownerKind)) {
-    const families = await question.retained()
-    if (families.length > 2 || (families.length === 2 && families[0] === families[1])) {
-      return { problem: `the pod has ${families.length} IPInstances, expected one of each family at most` }
-    }
-    if (families.length === 2) return { family: 'DualStack' }
-    if (families.length === 1) return { family: families[0] === 4 ? 'IPv4Only' : 'IPv6Only' }
+  if (retain && isStateful(pod.controller, defaults.statefulKinds)) {
+    const retained = retainedConfiguration(await question.retained())
+    if (retained !== null) return retained.problem === null ? retained : { problem: retained.problem }
   }
-  return parse(hasConfiguration(pod) ? pod : await question.namespace(), defaults)
+  return parse(wishesNothing(pod.wishes) ? await question.namespace() : pod.wishes, defaults)
 }
 
-function parse(object: Marked, defaults: FamilyDefaults): { family: IPFamily } | { problem: string } {
-  const text = object.annotations[ANNOTATION_IP_FAMILY]
+function parse({ family: text }: Wishes, defaults: FamilyDefaults): { family: IPFamily } | { problem: string } {
   const family = parseIPFamily(text, defaults.family)
-  if (family !== null) return { family }
-  return { problem: `annotation ${ANNOTATION_IP_FAMILY} is "${text ?? ''}", expected IPv4Only, IPv6Only or DualStack` }
+  return family === null ? { problem: `annotation ${ANNOTATION_IP_FAMILY}: ${noFamily(text)}` } : { family }
 }

@@ -8,8 +8,11 @@ import {
   podNameLabel,
   PODS,
   versionsOf,
+  wishesOf,
   type IPInstance,
+  type Namespace,
   type ParsedIPInstance,
+  type Wishes,
 } from '../api/index.ts'
 import { familyOf, formatAddress, formatMac, type Family, type IPAddress } from '../ip/index.ts'
 import {
@@ -34,7 +37,7 @@ import {
   type CniError,
 } from './cni/errors.ts'
 import type { AssignedPod, Attachment, NetworkStatus, PodAddresses, PodNetworking, PodReference } from './cni/types.ts'
-import { podFamily, type FamilyDefaults, type Marked } from './pod-family.ts'
+import { podFamily, type FamilyDefaults, type KeptAddress } from './pod-family.ts'
 import type { ClusterView } from './view/cluster-view.ts'
 import { projectIPInstance, projectPod } from './view/projections.ts'
 import { Waiters } from './waiters.ts'
@@ -102,7 +105,7 @@ export class NodePodNetworking implements PodNetworking {
       pod,
       defaults: this.#options.defaults,
       namespace: () => this.#namespace(namespace, signal),
-      retained: () => this.#retainedFamilies(namespace, name, signal),
+      retained: () => this.#retained(namespace, name, pod.uid, signal),
     })
     if ('problem' in answer) throw invalidNetworkConfiguration(`pod ${namespace}/${name}: ${answer.problem}`)
     const wanted = versionsOf(answer.family)
@@ -144,16 +147,16 @@ export class NodePodNetworking implements PodNetworking {
     return pod
   }
 
-  async #namespace(name: string, signal: AbortSignal): Promise<Marked> {
+  async #namespace(name: string, signal: AbortSignal): Promise<Wishes> {
     try {
-      const { metadata } = await this.#options.client.get<KubeObject>(NAMESPACES, { name }, { signal })
-      return { annotations: metadata.annotations ?? {}, labels: metadata.labels ?? {} }
+      return wishesOf(await this.#options.client.get<Namespace>(NAMESPACES, { name }, { signal }))
     } catch (error) {
       throw tryAgain(`namespace ${name} cannot be read`, errorText(error))
     }
   }
 
-  async #retainedFamilies(namespace: string, name: string, signal: AbortSignal): Promise<Family[]> {
+  /** What was made for this life of the pod and never used is no answer: of two addresses the second may be on its way. */
+  async #retained(namespace: string, name: string, uid: string, signal: AbortSignal): Promise<KeptAddress[]> {
     const labelSelector = `${LABEL_POD}=${podNameLabel(name)}`
     try {
       const { items } = await this.#options.client.list(IPINSTANCES, {
@@ -162,7 +165,9 @@ export class NodePodNetworking implements PodNetworking {
         signal,
         project: projectIPInstance,
       })
-      return items.flatMap(({ value }) => (value === null || value.terminating ? [] : [value.family]))
+      return items.flatMap(({ value, rebound, sandboxId }) =>
+        value === null || value.terminating || (value.podUID === uid && !rebound && sandboxId === null) ? [] : [value],
+      )
     } catch (error) {
       throw tryAgain(`IPInstances of pod ${namespace}/${name} cannot be read`, errorText(error))
     }

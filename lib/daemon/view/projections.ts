@@ -2,6 +2,7 @@
 // wrong with them kept beside, so that a bad object costs only itself and can be reported.
 import {
   compareSeniority,
+  controllerOf,
   hostVethName,
   isServable,
   parseIPInstance,
@@ -10,10 +11,12 @@ import {
   parseSubnet,
   findSubnetConflicts,
   formatProblems,
+  wishesOf,
   type IPInstance,
   type Network,
   type Node,
   type NodeInfo,
+  type OwnerReference,
   type ParsedIPInstance,
   type ParsedNetwork,
   type ParsedSubnet,
@@ -21,6 +24,7 @@ import {
   type Pod,
   type Subnet,
   type SubnetConflict,
+  type Wishes,
 } from '../../api/index.ts'
 import { tryParseAddress, type IPAddress } from '../../ip/index.ts'
 import type { FabricMode, OverlayInput, PodAddressInput, SubnetInput } from '../../dataplane/index.ts'
@@ -81,12 +85,18 @@ export function projectNodeInfo(raw: KubeObject): Projected<ParsedVtep> {
 export interface ProjectedIPInstance extends Projected<ParsedIPInstance> {
   /** Container ID of the sandbox it was last wired into, null when nobody said. */
   readonly sandboxId: string | null
+  /** Its binding has changed since it was made (metadata.generation counts that): it was reserved, or bound again. */
+  readonly rebound: boolean
 }
 
 export function projectIPInstance(raw: KubeObject): ProjectedIPInstance {
   const instance = as<IPInstance>(raw)
   const name = `${raw.metadata.namespace ?? ''}/${raw.metadata.name ?? ''}`
-  return { ...projected(name, parseIPInstance(instance)), sandboxId: instance.status?.sandboxID ?? null }
+  return {
+    ...projected(name, parseIPInstance(instance)),
+    sandboxId: instance.status?.sandboxID ?? null,
+    rebound: (instance.metadata.generation ?? 1) > 1,
+  }
 }
 
 /** The addresses of a Node object that are IP addresses, and its UID. */
@@ -107,8 +117,8 @@ export interface ProjectedPod {
   readonly annotations: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
   readonly nodeName: string
-  /** Kind of the controlling owner, '' for none. */
-  readonly ownerKind: string
+  readonly wishes: Wishes
+  readonly controller: OwnerReference | null
 }
 
 export function projectPod(raw: KubeObject): ProjectedPod {
@@ -118,7 +128,8 @@ export function projectPod(raw: KubeObject): ProjectedPod {
     annotations: raw.metadata.annotations ?? {},
     labels: raw.metadata.labels ?? {},
     nodeName: pod.spec?.nodeName ?? '',
-    ownerKind: raw.metadata.ownerReferences?.find((owner) => owner.controller === true)?.kind ?? '',
+    wishes: wishesOf(pod),
+    controller: controllerOf(pod),
   }
 }
 
