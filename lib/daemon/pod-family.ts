@@ -51,7 +51,10 @@ export async function podFamily(question: FamilyQuestion): Promise<{ family: IPF
   const retain = parseBool(pod.annotations[ANNOTATION_IP_RETAIN], defaults.retain)
   if (retain && isStateful(pod.controller, defaults.statefulKinds)) {
     const retained = retainedConfiguration(await question.retained())
-    if (retained !== null) return retained.problem === null ? retained : { problem: retained.problem }
+    if (retained !== null) {
+      const { family, problem } = retained
+      return problem === null ? { family } : { problem }
+    }
   }
   return parse(wishesNothing(pod.wishes) ? await question.namespace() : pod.wishes, defaults)
 }

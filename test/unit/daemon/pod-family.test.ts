@@ -38,7 +38,8 @@ async function answer(situation: Situation): Promise<string> {
       ),
   }
   const result = await podFamily(question)
-  return 'family' in result ? result.family : result.problem
+  // Callers ask in this way.
+  return 'problem' in result ? result.problem : result.family
 }
 
 const family = (text: string): Record<string, string> => ({ [ANNOTATION_IP_FAMILY]: text })
