@@ -5,7 +5,7 @@ import { addressKey, type IPAddress } from '../../lib/ip/index.ts'
 import { Monitor, type Request, request, RouteSocket } from '../../lib/netlink/index.ts'
 import { median, percentile } from '../support/statistics.ts'
 import type { Figure, Section } from './figures.ts'
-import type { EventOrder, MadeEvent } from './server.ts'
+import type { EventOrder, FillOrder, MadeEvent } from './server.ts'
 import { FIRST_LOCAL, FIRST_REMOTE } from './objects.ts'
 import { logged, pause, type Stage, until } from './stage.ts'
 import { type Process } from './worker.ts'
@@ -25,7 +25,7 @@ const MIB = 2 ** 20
 
 export async function cold(stage: Stage, { nodes, pods, events, rate }: ColdOptions): Promise<Section[]> {
   const { say } = stage.options
-  await stage.server.ask('fill', { nodes, instances: pods, first: FIRST_REMOTE, pods: false })
+  await stage.server.ask('fill', { nodes, instances: pods, first: FIRST_REMOTE, pods: 'none' } satisfies FillOrder)
   say(`API server filled: ${nodes} nodes, ${pods} IPInstances`)
   const daemon = stage.startDaemon()
   const { time: inOrder } = (await logged(daemon, 'the kernel is in order')) as { time: number }

@@ -4,14 +4,18 @@ import { IPINSTANCES, PODS } from '../../lib/api/index.ts'
 import { median, percentile } from '../support/statistics.ts'
 import type { Figure, Section } from './figures.ts'
 import type { HollowOrder } from './hollow.ts'
-import { podObject } from './objects.ts'
+import { FIRST_REMOTE, podObject } from './objects.ts'
+import type { FillOrder } from './server.ts'
 import { each, logged, pause, type Stage, until } from './stage.ts'
 import { type AgentTraffic, trafficSince, writesOf } from './traffic.ts'
 import { type Process } from './worker.ts'
 
 export interface GrowthOptions {
   readonly nodes: number
+  /** At the end. */
   readonly pods: number
+  /** Of them, so many run before the programs start. */
+  readonly filled: number
   /** Between two heartbeats of a node. */
   readonly heartbeatSeconds: number
   /** How long to look at the cluster at rest, seconds. */
@@ -22,8 +26,14 @@ const MIB = 2 ** 20
 const requestsOf = ({ requests }: AgentTraffic): number => Object.values(requests).reduce((sum, n) => sum + n, 0)
 
 export async function growth(stage: Stage, options: GrowthOptions): Promise<Section[]> {
-  const { nodes, pods, heartbeatSeconds, restSeconds } = options
+  const { nodes, pods, filled, heartbeatSeconds, restSeconds } = options
   const { say, family } = stage.options
+  if (filled > 0) {
+    const fill: FillOrder = { nodes, instances: filled, first: FIRST_REMOTE, pods: 'running' }
+    await stage.server.ask('fill', fill)
+    say(`API server filled: ${nodes} nodes, ${filled} pods that run`)
+  }
+  const grown = pods - filled
   const manager = stage.startManager()
   await logged(manager, 'leading: state built, controllers started')
   const daemon = stage.startDaemon()
@@ -58,7 +68,7 @@ export async function growth(stage: Stage, options: GrowthOptions): Promise<Sect
   }, 10_000)
   let createdAt = 0
   try {
-    const numbers = Array.from({ length: pods }, (_, index) => index)
+    const numbers = Array.from({ length: grown }, (_, index) => filled + index)
     const creating = each(numbers, 8, async (index) => {
       await stage.client.create(PODS, podObject(`pod-${index}`, `hollow-${(index % nodes) + 1}`))
     }).then(() => (createdAt = performance.now()))
@@ -85,14 +95,19 @@ export async function growth(stage: Stage, options: GrowthOptions): Promise<Sect
   const figures: Figure[] = [
     { what: 'between two heartbeats of a node', value: heartbeatSeconds, unit: 's' },
     { what: `${nodes} nodes registered`, value: registered, unit: 's' },
-    { what: `${pods} pods created`, value: (createdAt - started) / 1000, unit: 's' },
+    { what: 'pods that ran before', value: filled, unit: '' },
+    { what: `${grown} pods created`, value: (createdAt - started) / 1000, unit: 's' },
     { what: 'until all had addresses', value: (addressedAt - started) / 1000, unit: 's' },
     { what: 'until all ran', value: seconds, unit: 's' },
-    { what: 'addresses per second', value: pods / ((addressedAt - started) / 1000), unit: '1/s' },
-    { what: 'manager: processor time per pod', value: (spent(manager, usage.manager) / pods) * 1e6, unit: 'µs' },
-    { what: 'daemon: processor time per remote pod', value: (spent(daemon, usage.daemon) / pods) * 1e6, unit: 'µs' },
-    { what: 'API server: processor time per pod', value: (spent(stage.server, usage.server) / pods) * 1e6, unit: 'µs' },
-    { what: 'hollow nodes: processor time per pod', value: (spent(hollow, usage.hollow) / pods) * 1e6, unit: 'µs' },
+    { what: 'addresses per second', value: grown / ((addressedAt - started) / 1000), unit: '1/s' },
+    { what: 'manager: processor time per pod', value: (spent(manager, usage.manager) / grown) * 1e6, unit: 'µs' },
+    { what: 'daemon: processor time per remote pod', value: (spent(daemon, usage.daemon) / grown) * 1e6, unit: 'µs' },
+    {
+      what: 'API server: processor time per pod',
+      value: (spent(stage.server, usage.server) / grown) * 1e6,
+      unit: 'µs',
+    },
+    { what: 'hollow nodes: processor time per pod', value: (spent(hollow, usage.hollow) / grown) * 1e6, unit: 'µs' },
     { what: 'manager: memory (RSS)', value: manager.usage().rss, unit: 'MiB' },
     { what: 'manager: memory, highest', value: manager.usage().peak, unit: 'MiB' },
     { what: 'daemon: memory (RSS)', value: daemon.usage().rss, unit: 'MiB' },
@@ -111,10 +126,10 @@ export async function growth(stage: Stage, options: GrowthOptions): Promise<Sect
     const account = traffic[agent]
     if (account === undefined) throw new Error(`no requests of ${agent} were counted`)
     figures.push(
-      { what: `${agent}: API requests per pod`, value: requestsOf(account) / pods, unit: '' },
-      { what: `${agent}: API writes per pod`, value: writesOf(account) / pods, unit: '' },
-      { what: `${agent}: sent per pod`, value: account.bytesUp / pods, unit: 'B' },
-      { what: `${agent}: received per pod`, value: account.bytesDown / pods, unit: 'B' },
+      { what: `${agent}: API requests per pod`, value: requestsOf(account) / grown, unit: '' },
+      { what: `${agent}: API writes per pod`, value: writesOf(account) / grown, unit: '' },
+      { what: `${agent}: sent per pod`, value: account.bytesUp / grown, unit: 'B' },
+      { what: `${agent}: received per pod`, value: account.bytesDown / grown, unit: 'B' },
       { what: `${agent}: received in all`, value: account.bytesDown / MIB, unit: 'MiB' },
     )
   }

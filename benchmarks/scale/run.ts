@@ -19,6 +19,7 @@ import { takeover } from './takeover.ts'
 
 const usage = `node --import tsx benchmarks/scale/run.ts
   --nodes N --pods N     of the cluster that grows (2000, 50000)
+  --filled N             of these pods, so many are there and run from the beginning, made without HTTP (0)
   --cold NxM,...         nodes and pods of the clusters a daemon starts in (2000x50000,5000x100000)
   --events N --rate N    pod events in the last of these, and how many a second (20000, 1000); 0 events for none
   --heartbeat SECONDS    between two heartbeats of a hollow node (10, as a kubelet's; longer for a machine that is busy)
@@ -34,6 +35,7 @@ const { values } = parseArgs({
   options: {
     nodes: { type: 'string', default: '2000' },
     pods: { type: 'string', default: '50000' },
+    filled: { type: 'string', default: '0' },
     cold: { type: 'string', default: '2000x50000,5000x100000' },
     events: { type: 'string', default: '20000' },
     rate: { type: 'string', default: '1000' },
@@ -91,6 +93,7 @@ async function measure(directory: string): Promise<Section[]> {
       const size = {
         nodes: count('nodes', values.nodes),
         pods: count('pods', values.pods),
+        filled: count('filled', values.filled, 0),
         heartbeatSeconds: count('heartbeat', values.heartbeat),
         restSeconds: count('rest', values.rest),
       }

@@ -1,12 +1,21 @@
 // The API server of the benchmark, in a process of its own: counts what clients do, and can be filled and kept busy without
 // going through HTTP.
-import { IPINSTANCES, LABEL_NODE, NODEINFOS, NODES, PODS, addressToName } from '../../lib/api/index.ts'
+import {
+  IPINSTANCES,
+  LABEL_NODE,
+  NODEINFOS,
+  NODES,
+  PODS,
+  addressToName,
+  type ResourceType,
+} from '../../lib/api/index.ts'
 import { formatAddress, formatMac, type IPAddress } from '../../lib/ip/index.ts'
 import { assemble } from '../../lib/standalone/apiserver/server.ts'
 import type { Context } from '../../lib/standalone/apiserver/context.ts'
+import type { Resource } from '../../lib/standalone/apiserver/registry.ts'
 import type { Change } from '../../lib/standalone/apiserver/store.ts'
 import type { ApiServer, KubeObject } from '../../lib/standalone/apiserver/types.ts'
-import { create, remove } from '../../lib/standalone/apiserver/write.ts'
+import { create, remove, update } from '../../lib/standalone/apiserver/write.ts'
 import { hollowNode, nodeInfoObject, nodeObject } from '../../lib/standalone/hollow/index.ts'
 import { crdDirectory } from '../../lib/standalone/project.ts'
 import { podObject } from './objects.ts'
@@ -42,13 +51,26 @@ function context(): Context {
   return running.context
 }
 
-function write(resource: { plural: string; group: string; version: string; kind: string }, object: object): void {
-  const { group, version, plural, kind } = resource
-  const apiVersion = group === '' ? version : `${group}/${version}`
-  const found = context().registry.find(apiVersion, plural)
-  if (found === undefined) throw new Error(`the server has no ${apiVersion} ${plural}`)
-  const body = { apiVersion, kind, ...object } as unknown as KubeObject
-  create(context(), found, body.metadata.namespace ?? '', body, { dryRun: false, manager: null })
+const apiVersionOf = ({ group, version }: ResourceType): string => (group === '' ? version : `${group}/${version}`)
+
+function served(resource: ResourceType): Resource {
+  const apiVersion = apiVersionOf(resource)
+  const found = context().registry.find(apiVersion, resource.plural)
+  if (found === undefined) throw new Error(`the server has no ${apiVersion} ${resource.plural}`)
+  return found
+}
+
+function write(resource: ResourceType, object: object): void {
+  const body = { apiVersion: apiVersionOf(resource), kind: resource.kind, ...object } as unknown as KubeObject
+  create(context(), served(resource), body.metadata.namespace ?? '', body, { dryRun: false, manager: null })
+}
+
+/** What a kubelet says of a pod that runs, as far as anybody here looks. */
+function reportRunning(name: string, address: IPAddress): void {
+  const podIP = formatAddress(address)
+  const status = { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions: [{ type: 'Ready', status: 'True' }] }
+  const change = (pod: KubeObject): KubeObject => ({ ...pod, status })
+  update(context(), served(PODS), 'default', name, 'status', change, { dryRun: false, manager: null })
 }
 
 /**
@@ -120,7 +142,7 @@ answer({
   },
 
   /** Nodes with NodeInfos, and IPInstances spread over them; with the pods they are of, or without. */
-  async fill({ nodes, instances, first, pods }: { nodes: number; instances: number; first: number; pods: boolean }) {
+  async fill({ nodes, instances, first, pods }: FillOrder) {
     const { store } = context()
     let sliceEnd = performance.now() + sliceMs
     const pause = async (): Promise<void> => {
@@ -137,10 +159,11 @@ answer({
     for (let index = 0; index < instances; index++) {
       const node = hollowNode((index % nodes) + 1, 'hollow-').name
       const name = `pod-${index}`
-      if (pods) write(PODS, podObject(name, node))
-      const uid = pods ? store.get('/pods', `default/${name}`)?.object.metadata.uid : undefined
+      if (pods !== 'none') write(PODS, podObject(name, node))
+      const uid = pods !== 'none' ? store.get('/pods', `default/${name}`)?.object.metadata.uid : undefined
       const invented = `00000000-0000-4000-8000-${index.toString(16).padStart(12, '0')}`
-      write(IPINSTANCES, instance(first + index, node, name, uid ?? invented, pods))
+      write(IPINSTANCES, instance(first + index, node, name, uid ?? invented, pods !== 'none'))
+      if (pods === 'running') reportRunning(name, first + index)
       await pause()
     }
   },
@@ -171,6 +194,14 @@ answer({
     await running?.server.close()
   },
 })
+
+export interface FillOrder {
+  readonly nodes: number
+  readonly instances: number
+  /** Address of the first. */
+  readonly first: number
+  readonly pods: 'none' | 'addressed' | 'running'
+}
 
 export interface EventOrder {
   readonly node: string

@@ -2,6 +2,7 @@
 // it needs. The server is filled without HTTP.
 import type { Figure, Section } from './figures.ts'
 import { FIRST_REMOTE } from './objects.ts'
+import type { FillOrder } from './server.ts'
 import { logged, pause, type Stage, until } from './stage.ts'
 import { trafficSince, writesOf } from './traffic.ts'
 
@@ -9,7 +10,7 @@ const LEADING = 'leading: state built, controllers started'
 const MIB = 2 ** 20
 
 export async function takeover(stage: Stage, { nodes, pods }: { nodes: number; pods: number }): Promise<Section[]> {
-  await stage.server.ask('fill', { nodes, instances: pods, first: FIRST_REMOTE, pods: true })
+  await stage.server.ask('fill', { nodes, instances: pods, first: FIRST_REMOTE, pods: 'addressed' } satisfies FillOrder)
   stage.options.say(`API server filled: ${nodes} nodes, ${pods} pods with addresses`)
   const first = stage.startManager()
   await logged(first, LEADING)
