@@ -10,6 +10,7 @@ import { EventRecorder, type KubeClient } from '../kube/index.ts'
 import { NeighbourResolver, NetworkNamespace, RouteSocket } from '../netlink/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Registry } from '../telemetry/metrics.ts'
+import { installConfig, type InstallConfigOptions } from './cni/install.ts'
 import { CniServer } from './cni/server.ts'
 import { CniService } from './cni/service.ts'
 import { servePages, textPage } from '../telemetry/pages.ts'
@@ -44,6 +45,8 @@ export interface DaemonOptions {
     readonly checkConnectivity: boolean
     readonly updateStatus: boolean
     readonly patchCalicoAnnotation: boolean
+    /** Written once pods can be served, since the runtime reports the node ready at once (R-INS-03); null: by somebody else. */
+    readonly configuration: Omit<InstallConfigOptions, 'socketPath'> | null
   }
   readonly family: FamilyDefaults
   /** Between sweeps of dead neighbours on the VXLAN device, milliseconds; 0 for none. */
@@ -244,4 +247,9 @@ async function serveCni(options: DaemonOptions, owner: Owner, networking: NodePo
   const server = new CniServer({ socketPath: cni.socketPath, handler: service, log })
   await server.start()
   owner.own(() => server.stop())
+  if (cni.configuration === null) return
+  // It stays when the daemon ends: a node does not turn unready because its daemon restarts.
+  const { changed, warnings } = await installConfig({ ...cni.configuration, socketPath: cni.socketPath })
+  for (const warning of warnings) log.warn(warning)
+  log.info({ changed, directory: cni.configuration.confDirectory }, 'CNI configuration is in place')
 }

@@ -12,6 +12,18 @@ export const daemonFlags = {
     'CNI server socket; install-cni and deployments use /run/cni/hybridnet.sock',
   ),
   'state-dir': stringFlag('/run/cni/hybridnet', 'PATH', 'attachment records; must not outlive the network namespaces'),
+  'cni-conf-dir': stringFlag(
+    '',
+    'DIRECTORY',
+    'write the CNI configuration here once pods can be served; empty: leave it to install-cni',
+  ),
+  'cni-conf-name': stringFlag('06-hybridnet.conflist', 'NAME', 'its file name'),
+  'cni-conf-template': stringFlag('', 'PATH', 'the configuration to fill in; empty: the one of this package'),
+  'cni-bin-dir': stringFlag(
+    '/opt/cni/bin',
+    'DIRECTORY',
+    'where the runtime looks for plugins; chained ones not there are left out',
+  ),
   'prefer-interfaces': listFlag([], 'NAME', 'deprecated alias of --prefer-vlan-interfaces'),
   'prefer-vlan-interfaces': listFlag(
     [],

@@ -85,6 +85,15 @@ export async function run(argv: string[]): Promise<number> {
         checkConnectivity: flags['check-pod-connectivity-from-host'],
         updateStatus: flags['update-ipinstance-status'],
         patchCalicoAnnotation: flags['patch-calico-pod-ips-annotation'],
+        configuration:
+          flags['cni-conf-dir'] === ''
+            ? null
+            : {
+                confDirectory: flags['cni-conf-dir'],
+                confName: flags['cni-conf-name'],
+                binDirectory: flags['cni-bin-dir'],
+                ...(flags['cni-conf-template'] === '' ? {} : { template: flags['cni-conf-template'] }),
+              },
       },
       family: { family, retain: flags['default-ip-retain'], statefulKinds: flags['stateful-workload-kinds'] },
       sweepIntervalMs: flags['vxlan-expired-neigh-caches-clear-interval'],

@@ -24,6 +24,10 @@ const programs: Readonly<Record<string, Program>> = {
     summary: 'copy the CNI plugin and its configuration to the host',
     load: () => import('./install-cni.ts'),
   },
+  'install-crds': {
+    summary: 'create or update the CustomResourceDefinitions, which Helm does not do on an upgrade',
+    load: () => import('./install-crds.ts'),
+  },
   standalone: {
     summary: 'a Kubernetes API and nodes as network namespaces, for trying out, development and tests',
     load: () => import('./standalone.ts'),

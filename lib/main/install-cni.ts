@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installCommunityPlugins } from '../daemon/cni/community.ts'
 import { installBinary, installCni, uninstallCni } from '../daemon/cni/install.ts'
-import { boolFlag, helpText, parseFlags, stringFlag, UsageError } from './flags.ts'
+import { boolFlag, helpText, listFlag, parseFlags, stringFlag, UsageError } from './flags.ts'
 
 const description = `
 Puts the CNI plugin and its configuration where the container runtime of this host looks for them. Both appear atomically, and
@@ -18,6 +19,12 @@ const flags = {
   'conf-name': stringFlag('06-hybridnet.conflist', 'NAME', 'file name of the configuration'),
   template: stringFlag('', 'PATH', 'the configuration to fill in; empty: the one of this package'),
   'bind-socket': stringFlag('/run/cni/hybridnet.sock', 'PATH', "the daemon's socket"),
+  'community-plugins': listFlag(
+    [],
+    'NAME',
+    'further plugins to install, unless the host has one as new: loopback,bandwidth',
+  ),
+  'community-dir': stringFlag('/usr/lib/cni', 'DIRECTORY', 'where those are'),
   config: boolFlag(true, 'install the configuration too'),
   uninstall: boolFlag(false, 'remove both instead'),
 }
@@ -54,7 +61,13 @@ export async function run(argv: string[]): Promise<number> {
       return 0
     }
     const binary = values.binary === '' ? builtBinary() : values.binary
-    const report = await (values.config ? installCni({ ...options, binary }) : installBinary({ ...options, binary }))
+    const community = await installCommunityPlugins({
+      names: values['community-plugins'],
+      sourceDirectory: values['community-dir'],
+      binDirectory: values['bin-dir'],
+    })
+    const own = await (values.config ? installCni({ ...options, binary }) : installBinary({ ...options, binary }))
+    const report = { changed: community.changed || own.changed, warnings: [...community.warnings, ...own.warnings] }
     for (const warning of report.warnings) process.stderr.write(`hybridnet install-cni: warning: ${warning}\n`)
     process.stdout.write(report.changed ? 'installed\n' : 'already installed\n')
     return 0

@@ -1,8 +1,17 @@
 // `hybridnet manager`: the cluster-wide controllers (api.md §5.1 to §5.3).
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { KubeClient, longLivedAbort } from '../kube/index.ts'
-import { selectorProblem, startManager, type Concurrency, type Manager } from '../manager/index.ts'
+import {
+  createAbsent,
+  parseStartObjects,
+  selectorProblem,
+  startManager,
+  type Concurrency,
+  type Manager,
+  type StartObject,
+} from '../manager/index.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { createRegistry, type Registry } from '../telemetry/metrics.ts'
 import { servePages, textPage, type Pages } from '../telemetry/pages.ts'
@@ -39,6 +48,11 @@ export const managerFlags = {
   ),
   'feature-gates': featureGatesFlag(
     'VMIPRetain: addresses belong to KubeVirt VirtualMachines and outlive their pods. MultiCluster is not here yet',
+  ),
+  'init-objects': stringFlag(
+    '',
+    'PATH',
+    'JSON file of Networks and Subnets this cluster starts with: the leader creates those that are not there',
   ),
   'log-level': stringFlag('info', 'LEVEL', 'trace, debug, info, warn or error'),
 }
@@ -101,6 +115,17 @@ function pagesOf(registry: Registry, report: () => object | null): Pages {
   }
 }
 
+/** @throws UsageError naming the file and what is wrong with it */
+async function readStartObjects(path: string): Promise<readonly StartObject[]> {
+  if (path === '') return []
+  try {
+    return parseStartObjects(await readFile(path, 'utf8'))
+  } catch (error) {
+    throw new UsageError(`--init-objects ${path}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** Run until SIGTERM or SIGINT, or until leadership is lost. @returns the exit status */
 export async function run(argv: string[]): Promise<number> {
   let parsed
   let settings
@@ -115,6 +140,7 @@ export async function run(argv: string[]): Promise<number> {
     const problem = selectorProblem(parsed.values['pod-label-selector'])
     if (problem !== null) throw new UsageError(`--pod-label-selector: ${problem}`)
     settings = {
+      startObjects: await readStartObjects(parsed.values['init-objects']),
       ...defaultsOfEnvironment(),
       concurrency: parseConcurrency(parsed.values['controller-concurrency']),
       virtualMachines: gates.VMIPRetain,
@@ -166,7 +192,9 @@ export async function run(argv: string[]): Promise<number> {
       retainedExpiryMs: values['retained-address-expiry'] || undefined,
       signal: stopping.signal,
     })
+    void manager.leading.then(() => createAbsent(client, settings.startObjects, log, stopping.signal))
     const error = await manager.ended
+    stopping.abort()
     if (error !== null) log.error({ err: error }, 'the manager has ended')
     return error === null ? 0 : 1
   } finally {

@@ -2,7 +2,7 @@
 //
 //   CniService   what a call does: addresses (PodNetworking, the daemon's), wiring (lib/netlink), records on disk
 //   CniServer    how calls arrive: two HTTP protocols on a Unix socket
-//   installCni   puts the shim and its configuration on the host
+//   installCni   puts the shim and its configuration on the host; installCommunityPlugins what is chained behind it
 //
 // It decides nothing about addresses and programs nothing beyond a pod's veth; the rest of the daemon does.
 export { AttachmentStore } from './attachments.ts'
@@ -19,6 +19,7 @@ export {
   tryAgain,
   type CniCode,
 } from './errors.ts'
+export { installCommunityPlugins, type CommunityPluginsOptions } from './community.ts'
 export {
   installBinary,
   installCni,

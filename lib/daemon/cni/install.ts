@@ -3,7 +3,7 @@
 // touched. Two phases, because a node counts as network-ready from the moment the configuration is there: the binary
 // early (init container), the configuration by the daemon once it can serve.
 //
-// It does not install the community plugins a chain may name; what is not in the directory is left out of the chain.
+// The community plugins a chain may name are community.ts's; what is not in the directory is left out of the chain.
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
@@ -55,7 +55,7 @@ async function readIfPresent(path: string): Promise<Buffer | null> {
 }
 
 /** Write beside, synchronise, rename, synchronise the directory. */
-async function writeAtomically(path: string, content: Buffer, mode: number): Promise<void> {
+export async function writeAtomically(path: string, content: Buffer, mode: number): Promise<void> {
   // Runtimes skip names that begin with a dot and files that do not end in .conflist.
   const temporary = join(dirname(path), `.${pluginName}.${process.pid}.tmp`)
   try {
@@ -80,8 +80,13 @@ async function writeAtomically(path: string, content: Buffer, mode: number): Pro
   }
 }
 
-/** Run VERSION as a runtime would, from where it will be executed. */
-async function selfTest(path: string): Promise<void> {
+/**
+ * Run VERSION as a runtime would, from where it will be executed.
+ *
+ * @returns the CNI versions it supports, at least one
+ * @throws Error when it does not run on this host
+ */
+export async function askVersions(path: string): Promise<readonly string[]> {
   const running = promisify(execFile)(path, [], { env: { CNI_COMMAND: 'VERSION' }, timeout: selfTestTimeout })
   // It may end without reading; its output and status tell what came of it.
   running.child.stdin?.on('error', () => undefined).end()
@@ -89,6 +94,7 @@ async function selfTest(path: string): Promise<void> {
   const answer: unknown = JSON.parse(stdout)
   const supported = (answer as { supportedVersions?: unknown } | null)?.supportedVersions
   if (!Array.isArray(supported) || supported.length === 0) throw new Error(`it answered ${stdout.slice(0, 200)}`)
+  return supported.map(String)
 }
 
 /**
@@ -110,7 +116,7 @@ export async function installBinary(options: InstallBinaryOptions): Promise<Inst
     await writeAtomically(target, content, 0o755)
   }
   try {
-    await selfTest(target)
+    await askVersions(target)
   } catch (error) {
     if (changed && present !== null) await rename(previous, target)
     else if (changed) await rm(target, { force: true })
