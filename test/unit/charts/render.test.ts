@@ -63,7 +63,9 @@ interface Rendered {
 function run(command: string, values: string | null, ...more: string[]): ReturnType<typeof spawnSync> {
   const name = command === 'template' ? ['hybridnet'] : []
   const file = values === null ? [] : ['--values', values]
-  return spawnSync(helm, [command, ...name, chart, ...file, ...more], { encoding: 'utf8' })
+  // Built from its module, helm takes itself for a very old one.
+  const version = ['--kube-version', '1.32.2']
+  return spawnSync(helm, [command, ...name, chart, ...version, ...file, ...more], { encoding: 'utf8' })
 }
 
 function render(values: string | null, ...more: string[]): Rendered[] {
