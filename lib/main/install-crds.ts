@@ -1,11 +1,8 @@
 // `hybridnet install-crds`: our CustomResourceDefinitions by server-side apply. Helm creates what is in a chart's `crds` once and
 // never looks at it again; the chart runs this before the manager starts (R-CHT-08).
-import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { parseAllDocuments } from 'yaml'
 import { KubeClient, type KubeObject, type ResourceType } from '../kube/index.ts'
+import { readDocuments } from '../standalone/apiserver/crds/documents.ts'
+import { crdDirectory } from '../standalone/project.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { helpText, parseFlags, stringFlag, UsageError } from './flags.ts'
 
@@ -30,30 +27,14 @@ const DEFINITIONS: ResourceType = {
 
 type Definition = KubeObject & { readonly apiVersion: string; readonly kind: string }
 
-/** charts/hybridnet/crds in the nearest folder above (sources and bundle alike). */
-function ownDirectory(): string {
-  const start = dirname(fileURLToPath(import.meta.url))
-  for (let folder = start; ; folder = dirname(folder)) {
-    const candidate = join(folder, 'charts/hybridnet/crds')
-    if (existsSync(candidate)) return candidate
-    if (folder === dirname(folder)) throw new UsageError(`no charts/hybridnet/crds above ${start}; name a --directory`)
-  }
-}
-
 async function definitionsOf(directory: string): Promise<readonly Definition[]> {
-  const files = (await readdir(directory)).filter((name) => /\.ya?ml$/.test(name)).sort()
-  if (files.length === 0) throw new UsageError(`--directory ${directory}: no .yaml file`)
-  const texts = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8')))
-  return texts.flatMap((text, index) =>
-    parseAllDocuments(text).map((document) => {
-      const object = document.toJS() as Definition | null
-      if (document.errors.length > 0 || object?.kind !== DEFINITIONS.kind) {
-        const found = document.errors[0]?.message ?? `kind '${object?.kind ?? ''}'`
-        throw new UsageError(`${join(directory, files[index] ?? '')}: ${found}, expected a ${DEFINITIONS.kind}`)
-      }
-      return object
-    }),
-  )
+  const documents = await readDocuments(directory)
+  if (documents.length === 0) throw new UsageError(`--directory ${directory}: no definition in it`)
+  return documents.map(({ origin, value }) => {
+    const { kind } = value as Partial<Definition>
+    if (kind !== DEFINITIONS.kind) throw new UsageError(`${origin}: kind '${kind ?? ''}', expected ${DEFINITIONS.kind}`)
+    return value as Definition
+  })
 }
 
 /** @returns the exit status */
@@ -64,7 +45,7 @@ export async function run(argv: string[]): Promise<number> {
     return 0
   }
   if (positionals.length > 0) throw new UsageError(`unexpected argument '${positionals[0] ?? ''}'`)
-  const definitions = await definitionsOf(values.directory === '' ? ownDirectory() : values.directory)
+  const definitions = await definitionsOf(values.directory === '' ? crdDirectory() : values.directory)
   const logger = createLogger({ name: 'hybridnet-install-crds', level: values['log-level'] })
   const client = await KubeClient.load({ kubeconfig: values.kubeconfig, userAgent: 'hybridnet-install-crds/1', logger })
   try {

@@ -1,7 +1,4 @@
 // Keeps the registry in step with the CustomResourceDefinitions, and installs those of a folder at start.
-import { readFile, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { parseAllDocuments } from 'yaml'
 import type { Context } from '../context.ts'
 import { decode } from '../decode.ts'
 import { fieldError } from '../errors.ts'
@@ -9,6 +6,7 @@ import { equal, object, text } from '../json.ts'
 import { builtinResource } from '../kinds.ts'
 import type { Resource, Strategy } from '../registry.ts'
 import type { Json, KubeObject } from '../types.ts'
+import { readDocuments } from './documents.ts'
 import { create, remove } from '../write.ts'
 import { defaultDefinition, definedResources, establish, validateDefinition } from './definition.ts'
 
@@ -107,23 +105,14 @@ export function serveDefinitions(context: Context): Resource {
  * @throws Error naming file and document when one is wrong or is no CustomResourceDefinition
  */
 export async function loadDefinitions(context: Context, resource: Resource, directory: string): Promise<void> {
-  const files = (await readdir(directory)).filter((file) => /\.(ya?ml|json)$/.test(file)).sort()
-  for (const file of files) {
-    const path = join(directory, file)
-    for (const [index, document] of parseAllDocuments(await readFile(path, 'utf8')).entries()) {
-      try {
-        if (document.errors[0] !== undefined) throw document.errors[0]
-        const value = JSON.parse(JSON.stringify(document.toJS() ?? null)) as Json
-        if (value === null) continue
-        const { object: definition } = decode(resource, value, 'Ignore')
-        // Of an earlier life; whoever wants another version applies it.
-        if (context.store.get(resource.collection, definition.metadata.name ?? '') !== undefined) continue
-        create(context, resource, '', definition, { dryRun: false, manager: 'crd-directory' })
-      } catch (error) {
-        throw new Error(`${path}, document ${index + 1}: ${error instanceof Error ? error.message : String(error)}`, {
-          cause: error,
-        })
-      }
+  for (const { origin, value } of await readDocuments(directory)) {
+    try {
+      const { object: definition } = decode(resource, value as Json, 'Ignore')
+      // Of an earlier life; whoever wants another version applies it.
+      if (context.store.get(resource.collection, definition.metadata.name ?? '') !== undefined) continue
+      create(context, resource, '', definition, { dryRun: false, manager: 'crd-directory' })
+    } catch (error) {
+      throw new Error(`${origin}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     }
   }
 }
