@@ -53,6 +53,13 @@ interface Connection {
   aged: boolean
 }
 
+/** Ceases after which the session does not come back by itself. */
+const FINAL: ReadonlySet<number> = new Set([
+  CEASE.maximumPrefixes,
+  CEASE.administrativeShutdown,
+  CEASE.peerDeconfigured,
+])
+
 const RANK = { connect: 1, openSent: 2, openConfirm: 3, established: 4 } as const
 const SIDES: readonly Side[] = ['out', 'in']
 const other = (side: Side): Side => (side === 'out' ? 'in' : 'out')
@@ -172,7 +179,7 @@ export class PeerMachine {
       const connection = this.#connections[side]
       if (connection === null) continue
       if (notification !== null && connection.state !== 'connect') {
-        this.#notify(side, { code: ERROR_CODE.cease, ...notification })
+        this.#cease(connection, notification)
       }
       this.#drop(side, { kind: 'stopped', detail: 'stopped' })
     }
@@ -281,9 +288,25 @@ export class PeerMachine {
     this.#do({ do: 'send', side, bytes: encodeNotification(notification) })
   }
 
+  /**
+   * A Cease. One that means it is wrapped in a hard reset where both sides would otherwise take a NOTIFICATION for a restart and keep
+   * the routes (RFC 8538 §3.1).
+   */
+  #cease({ side, session }: Connection, { subcode, data }: { subcode: number; data: Uint8Array }): void {
+    const code = ERROR_CODE.cease
+    if (session?.notificationRestart !== true || !FINAL.has(subcode)) return this.#notify(side, { code, subcode, data })
+    this.#notify(side, { code, subcode: CEASE.hardReset, data: Uint8Array.of(code, subcode, ...data) })
+  }
+
   /** Ends a connection, telling the peer why. */
   #end(side: Side, error: SessionError, kind: DownKind): void {
-    this.#notify(side, error)
+    const connection = this.#connections[side]
+    if (connection !== null && error.code === ERROR_CODE.cease) {
+      this.#cease(connection, error)
+      if (connection.session !== null) connection.session = { ...connection.session, notificationRestart: false }
+    } else {
+      this.#notify(side, error)
+    }
     this.#drop(side, { kind, detail: error.message })
     this.#retry(kind === 'notificationSent', RECONNECT_SECONDS)
   }
@@ -368,10 +391,15 @@ export class PeerMachine {
     this.#hold(connection)
   }
 
-  /** RFC 4271 §6.8, RFC 6286 §2.3: true when this connection was the one to go. */
+  /**
+   * RFC 4271 §6.8, RFC 6286 §2.3: true when this connection was the one to go.
+   *
+   * A rival in OpenSent counts, too: this OPEN tells whose it is. Deciding only when both are in OpenConfirm, one end may have seen
+   * the loser established when the other one drops it.
+   */
   #collides(connection: Connection, open: OpenMessage): boolean {
     const rival = this.#connections[other(connection.side)]
-    if (rival === null || rival.state === 'connect' || rival.state === 'openSent') return false
+    if (rival === null || rival.state === 'connect') return false
     const { identifier, localAs } = this.#config
     const larger = identifier === open.identifier ? localAs > open.as : identifier > open.identifier
     const keep: Side = rival.state === 'established' ? rival.side : larger ? 'out' : 'in'

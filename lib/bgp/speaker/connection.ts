@@ -21,12 +21,22 @@ export interface ConnectionHandlers {
 /** Bytes waiting for the peer from which on no more updates are made. */
 const CONGESTED_BYTES = 1 << 20
 
+/**
+ * Ends a socket after what was written to it and `last`; what the peer still says is not read. One that does not end in time is cut.
+ */
+export function dismiss(socket: Socket, last?: Buffer): void {
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.on('close', () => clearTimeout(linger))
+  if (last === undefined) socket.end()
+  else socket.end(last)
+  socket.resume()
+}
+
 export class Connection {
   readonly #socket: Socket
   readonly #framer = new Framer()
   #handlers: ConnectionHandlers | null
   #detail = 'the peer closed the connection'
-  #linger: NodeJS.Timeout | null = null
 
   constructor(socket: Socket, handlers: ConnectionHandlers) {
     this.#socket = socket
@@ -36,10 +46,7 @@ export class Connection {
     socket.on('drain', () => this.#handlers?.onDrain())
     socket.on('error', (error) => (this.#detail = error.message))
     socket.on('end', () => this.#end())
-    socket.on('close', () => {
-      if (this.#linger !== null) clearTimeout(this.#linger)
-      this.#end()
-    })
+    socket.on('close', () => this.#end())
   }
 
   get congested(): boolean {
@@ -54,9 +61,7 @@ export class Connection {
   close(): void {
     if (this.#handlers === null) return
     this.#handlers = null
-    this.#socket.end()
-    this.#socket.resume()
-    this.#linger = setTimeout(() => this.#socket.destroy(), LINGER_MS)
+    dismiss(this.#socket)
   }
 
   #end(): void {

@@ -71,6 +71,8 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
+    // From here on, whoever has it: a reset of a connection nobody wants any more is no event, and must not end the process.
+    socket.on('error', () => socket.destroy())
     // A link-local address comes with its zone.
     const remote = tryParseAddress((socket.remoteAddress ?? '').replace(/%.*$/, ''))
     if (remote === null) socket.destroy()

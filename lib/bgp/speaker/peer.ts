@@ -8,6 +8,7 @@ import {
   encodeEndOfRib,
   encodeRouteRefresh,
   MAX_MESSAGE_BYTES,
+  MESSAGE_TYPE,
   SessionError,
   unicast,
   unicastFamily,
@@ -29,13 +30,16 @@ import {
 import { AdjRibIn, AdjRibOut, type Announcements, type ExportPolicy, type RouteKey } from '../rib/index.ts'
 import { offerOf } from './capabilities.ts'
 import type { ResolvedPeer } from './config.ts'
-import { Connection } from './connection.ts'
+import { Connection, dismiss } from './connection.ts'
 import { descriptorOf } from './listener.ts'
 import { Timers } from './timers.ts'
 import type { PeerStatus, SpeakerEvent } from './types.ts'
 
 /** Until End-of-RIB of a peer that is back. */
 const END_OF_RIB_SECONDS = 360
+
+/** Where the type stands in a message. */
+const TYPE_OFFSET = 18
 
 /** What all peers of a speaker share. */
 export interface PeerContext {
@@ -73,8 +77,7 @@ export class Peer {
   #restarted = false
   #establishedAt: number | null = null
   #sessions = 0
-  #messagesIn = 0
-  #messagesOut = 0
+  readonly #counts = { messagesIn: 0, messagesOut: 0, updatesIn: 0, updatesOut: 0, refreshesIn: 0 }
   #problems = 0
   #lastProblem: string | null = null
 
@@ -144,6 +147,11 @@ export class Peer {
     this.#takeVisitor()?.destroy()
   }
 
+  #refuse(bytes: Buffer): void {
+    const socket = this.#takeVisitor()
+    if (socket !== null) dismiss(socket, bytes)
+  }
+
   #takeVisitor(): Socket | null {
     const socket = this.#visitor
     this.#visitor = null
@@ -199,8 +207,7 @@ export class Peer {
       routesIn: this.received.size,
       routesOut: session === null ? 0 : this.told.size,
       stale: this.#graceful.stale,
-      messagesIn: this.#messagesIn,
-      messagesOut: this.#messagesOut,
+      ...this.#counts,
       updateProblems: this.#problems,
       lastProblem: this.#lastProblem,
     }
@@ -228,7 +235,7 @@ export class Peer {
         this.#accept()
         return
       case 'refuse':
-        this.#takeVisitor()?.end(action.bytes)
+        this.#refuse(action.bytes)
         return
       case 'send':
         this.#send(action.side, action.bytes)
@@ -253,7 +260,8 @@ export class Peer {
   }
 
   #send(side: Side, bytes: Buffer): void {
-    this.#messagesOut++
+    this.#counts.messagesOut++
+    if (bytes[TYPE_OFFSET] === MESSAGE_TYPE.update) this.#counts.updatesOut++
     this.#connections[side]?.write(bytes)
   }
 
@@ -309,7 +317,8 @@ export class Peer {
         maxBytes: this.#machine.sessionOf(side)?.maxBytes ?? MAX_MESSAGE_BYTES,
       }),
       onMessage: (message) => {
-        this.#messagesIn++
+        this.#counts.messagesIn++
+        if (message.type === 'update') this.#counts.updatesIn++
         this.#handle({ type: 'message', side, message })
       },
       onError: (error) => this.#handle({ type: 'error', side, error }),
@@ -370,6 +379,7 @@ export class Peer {
     const family = unicastFamily(code)
     if (family === null || session === null || !session.families.has(code)) return
     if (kind === 'request') {
+      this.#counts.refreshesIn++
       this.#refreshes.add(family)
       this.flush()
     } else if (session.enhancedRouteRefresh && kind === 'begin') {

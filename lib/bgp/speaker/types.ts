@@ -56,8 +56,13 @@ export interface PeerStatus {
   readonly routesOut: number
   /** Families whose routes are kept from a former session. */
   readonly stale: readonly Family[]
+  /** Messages of all kinds, and UPDATE messages of them. */
   readonly messagesIn: number
   readonly messagesOut: number
+  readonly updatesIn: number
+  readonly updatesOut: number
+  /** ROUTE-REFRESH requests of the peer. */
+  readonly refreshesIn: number
   /** UPDATE messages with errors that RFC 7606 lets pass, and the last of them. */
   readonly updateProblems: number
   readonly lastProblem: string | null

@@ -42,6 +42,7 @@ function configuration(settings: RouterSettings): string {
 
 export class Bird implements Router {
   readonly name = 'BIRD'
+  readonly keepsOrder = true
   readonly #place: Place
   #daemon: Daemon | null = null
 
@@ -92,9 +93,9 @@ export class Bird implements Router {
     return Promise.resolve(found)
   }
 
-  requestRefresh(): Promise<void> {
+  requestRefresh(): Promise<boolean> {
     this.#control('reload', 'in', 'node')
-    return Promise.resolve()
+    return Promise.resolve(true)
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL' | 'SIGTERM'): void {

@@ -31,12 +31,14 @@ export interface SeenRoute {
 
 export interface Router {
   readonly name: string
+  /** After a restart its End-of-RIB comes after its routes. */
+  readonly keepsOrder: boolean
   /** @param recover after a restart: it keeps the routes it had, where it can */
   start(settings: RouterSettings, recover?: boolean): Promise<void>
   /** Routes heard from the node, by prefix. */
   routes(): Promise<Map<string, SeenRoute>>
-  /** Asks the node to send its routes again. */
-  requestRefresh(): Promise<void>
+  /** Asks the node to send its routes of both families again; false when this daemon has no way to. */
+  requestRefresh(): Promise<boolean>
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL' | 'SIGTERM'): void
   stop(): Promise<void>
 }

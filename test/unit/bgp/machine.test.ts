@@ -315,6 +315,33 @@ test('collision with equal identifiers is decided by AS (RFC 6286 §2.3)', () =>
   assert.is(say(machine, 'in', open())[0], 'send out 6.7', '64512 is less than 64513')
 })
 
+test('the loser of a collision is known by the first OPEN', () => {
+  const machine = at('openSent')
+  machine.handle({ type: 'incoming' })
+  const actions = say(machine, 'out', open())
+  assert.is(actions[0], 'send out 6.7', 'ours has the smaller identifier')
+  say(machine, 'in', open())
+  say(machine, 'in', keepalive)
+  assert.is(machine.session?.side, 'in')
+})
+
+test('a final Cease is a hard reset where a NOTIFICATION would keep the routes (RFC 8538)', () => {
+  const offer = { gracefulRestart: graceful(true) }
+  const stop = (subcode: number) =>
+    short(
+      at('established', {}, offer, offer).handle({ type: 'stop', notification: { subcode, data: new Uint8Array(0) } }),
+    )[0]
+  assert.is(stop(2), 'send out 6.9')
+  assert.is(stop(4), 'send out 6.4')
+  const full = at('established', {}, offer, offer).handle({
+    type: 'error',
+    side: 'out',
+    error: new SessionError(6, 1, 'x'),
+  })
+  assert.is(short(full)[0], 'send out 6.9')
+  assert.ok(short(full).includes('down notificationSent'), 'its routes go')
+})
+
 test('a connection still in OpenSent goes when the other one is established', () => {
   const machine = at('openConfirm')
   machine.handle({ type: 'incoming' })
@@ -388,24 +415,32 @@ test('property: two machines reach one session, however their connections cross'
         }
       }
       ends.forEach((machine, i) => carryOut(i as 0 | 1, machine.handle({ type: 'start' })))
-      for (let step = 0; step < 60; step++) {
+      const settled = () =>
+        ends.every(({ state }) => state === 'established') && lines.every(({ queues }) => queues.flat().length === 0)
+      for (let step = 0; step < 400 && !settled(); step++) {
+        const choice = choices[(step * 7) % choices.length] ?? 0
         const open = lines.filter((line) => !line.closed)
-        const line = open[(choices[step] ?? 0) % Math.max(1, open.length)]
-        if (line === undefined) break
+        const line = open[choice % Math.max(1, open.length)]
+        if (line === undefined) {
+          // Each end may drop the connection that the other one had established (RFC 4271 leaves that race): both try again.
+          ends.forEach((machine, i) => carryOut(i as 0 | 1, machine.handle({ type: 'timer', timer: 'connectRetry' })))
+          continue
+        }
         const listener = line.opener === 0 ? 1 : 0
         if (!line.accepted && line.queues[line.opener].length === 0) {
           carryOut(line.opener, ends[line.opener].handle({ type: 'connected' }))
           carryOut(listener, ends[listener].handle({ type: 'incoming' }), line)
           continue
         }
-        for (const end of [0, 1] as const) {
-          const bytes = line.queues[end].shift()
-          const [message] = bytes === undefined ? [] : decodeAll(bytes)
-          if (message === undefined) continue
-          const side: Side = line.opener === end ? 'out' : 'in'
-          carryOut(end, ends[end].handle({ type: 'message', side, message }))
-          if (message.type === 'notification') line.closed = true
-        }
+        // One message of one direction at a time.
+        const first = choice < 2 ? 0 : 1
+        const end = line.queues[first].length > 0 ? first : first === 0 ? 1 : 0
+        const bytes = line.queues[end].shift()
+        const [message] = bytes === undefined ? [] : decodeAll(bytes)
+        if (message === undefined) continue
+        const side: Side = line.opener === end ? 'out' : 'in'
+        carryOut(end, ends[end].handle({ type: 'message', side, message }))
+        if (message.type === 'notification') line.closed = true
       }
       for (const machine of ends) assert.is(machine.state, 'established')
       assert.not.equal(ends[0].session?.side, ends[1].session?.side, 'the same connection, from its two ends')
