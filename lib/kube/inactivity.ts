@@ -34,9 +34,15 @@ export class InactivityGuard {
     this.#last = performance.now()
   }
 
+  /** Nothing is awaited for now: silence is no sign. */
+  pause(): void {
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
   /** The request is over. */
   close(): void {
-    if (this.#timer) clearTimeout(this.#timer)
+    this.pause()
     this.#release()
   }
 

@@ -2,14 +2,17 @@
 //
 // Guarantees: the store is changed before handlers hear of it; per key, events form added (modified)* deleted, and all of
 // such a sequence are about one object: a name deleted and created again unseen is told as deleted and added (client-go
-// says modified); after a re-list the vanished objects are deleted first (an address freed and given to another pod
+// says modified), with no turn of the event loop in between; after a re-list the vanished objects are deleted first (an address freed and given to another pod
 // meanwhile is never held twice), then what is not the same as before is told. Events older than what the store has of an
 // object are left out. Handlers run
 // synchronously and must be quick (put a key into a WorkQueue); one that throws is logged and disturbs no other. One object
 // that cannot be projected or indexed is logged, counted and left as it was.
 //
 // A server that has gone back in time (restored from a backup, or replaced by an empty one) may not yet have what we know. With
-// `rewindHoldMs` what its list lacks is kept for that long, as it was, unless the server tells of it; then it is deleted.
+// `rewindHoldMs` what its list lacks is kept for that long, as it was, unless the server tells of it; then it is deleted, but
+// only on the word of a view that is current: neither in the middle of a list nor while no watch is open. An object that a list
+// shows older than it was seen says the same of the server, though the list's own version may be newer (etcd restored with its
+// revision bumped).
 //
 // It does not write, does not resync periodically, and keeps nothing of an object but what `project` returns.
 import { isDeepStrictEqual } from 'node:util'
@@ -99,6 +102,8 @@ export class Informer<T = KubeObject> {
   #staleEvents = 0
   /** Keys that only our memory has. */
   readonly #held = new Set<string>()
+  /** Their time is over; a current view is waited for. */
+  #releaseDue = false
   #release: NodeJS.Timeout | null = null
   #handlerErrors = 0
 
@@ -112,9 +117,12 @@ export class Informer<T = KubeObject> {
     this.synced.catch(() => undefined)
     this.#reflector = new Reflector<Item<T>>(client, options, {
       project: (raw) => this.#project(raw),
-      replace: (items, rewound, signal) => this.#replace(items, rewound, signal),
+      replace: (items, rewound, signal) => this.#replace(items, rewound || this.#isPast(items), signal),
       apply: (type, raw) => this.#apply(type, raw),
-      flush: () => this.#flush(),
+      flush: () => {
+        this.#flush()
+        if (this.#releaseDue) this.#letGo()
+      },
     })
   }
 
@@ -210,10 +218,9 @@ export class Informer<T = KubeObject> {
     }
     if (this.#store.size > 0) {
       const present = new Set<string>()
-      for (const { key, entry } of items) {
+      for (const { key } of items) {
         present.add(key)
         this.#held.delete(key)
-        if (entry !== null && this.#isAnother(key, entry)) this.#remove(key, null)
         if (performance.now() >= sliceEnd) await breathe()
       }
       for (const key of this.#store.keys()) {
@@ -227,6 +234,7 @@ export class Informer<T = KubeObject> {
     }
     this.#flush()
     if (rewound) this.#rewound()
+    else if (this.#releaseDue) this.#deleteHeld()
     this.#isSynced = true
     this.#settle?.resolve()
   }
@@ -268,12 +276,27 @@ export class Informer<T = KubeObject> {
       logger?.warn(fields, 'the API server does not have these objects any more: kept for a time')
       if (this.#release !== null) clearTimeout(this.#release)
       this.#release = setTimeout(() => this.#letGo(), rewindHoldMs)
+      this.#releaseDue = false
     }
     onRewind?.()
   }
 
+  /** Whether something listed is older than it was seen. */
+  #isPast(items: readonly Item<T>[]): boolean {
+    return items.some(({ key, entry }) => {
+      const known = entry === null ? undefined : this.#store.entry(key)
+      return known?.uid === entry?.uid && isOlder(entry?.resourceVersion ?? '', known?.resourceVersion ?? '')
+    })
+  }
+
   #letGo(): void {
     this.#release = null
+    this.#releaseDue = !this.#reflector.isCurrent
+    if (!this.#releaseDue) this.#deleteHeld()
+  }
+
+  #deleteHeld(): void {
+    this.#releaseDue = false
     this.#options.logger?.warn({ resource: this.resource.plural, objects: this.#held.size }, 'not seen again: deleted')
     for (const key of this.#held) this.#remove(key, null)
     this.#held.clear()

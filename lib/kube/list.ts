@@ -40,6 +40,8 @@ export interface ListOptions<T> extends Selection, CallOptions {
   /** Expired continue tokens to bear before asking for the list in one piece. */
   readonly maxRestarts?: number | undefined
   readonly restartBackoff?: BackoffOptions | undefined
+  /** Silence that means a dead connection; 60 s. Waiting for the rate limit or for a retry is none. */
+  readonly inactivityMs?: number | undefined
 }
 
 export interface Page<T> {
@@ -53,8 +55,8 @@ export interface Page<T> {
 }
 
 const acceptMetadataList = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json'
-/** Silence in the middle of a page that means a dead connection. */
-const inactivityMs = 60_000
+/** Silence after the request, or in the middle of a page, that means a dead connection. */
+const longestSilenceMs = 60_000
 /** Longest time a page may take even when it makes progress; the longest a server keeps a snapshot is shorter. */
 const longestPageMs = 900_000
 /** Failures of one page in the middle before the list is given up. */
@@ -137,7 +139,7 @@ async function onePage<T>(
     const item = options.project ? options.project(raw) : (raw as unknown as T)
     if (item !== null) items.push(item)
   }
-  const guard = new InactivityGuard(path, inactivityMs, options.signal).start()
+  const guard = new InactivityGuard(path, options.inactivityMs ?? longestSilenceMs, options.signal)
   try {
     await requester.call({
       method: 'GET',
@@ -148,7 +150,9 @@ async function onePage<T>(
       retries: options.retries,
       unlimited: options.unlimited,
       ...(options.metadataOnly ? { headers: { accept: acceptMetadataList } } : {}),
+      onRetry: () => guard.pause(),
       consumer: () => {
+        guard.start()
         items = []
         const current = new ItemSplitter((item) => take(item as KubeObject))
         splitter = current

@@ -112,6 +112,8 @@ export class Reflector<I> {
   /** The server may not know our version yet: ask before the next watch. */
   #ahead = false
   #cacheExpired = false
+  /** What the sink has is what a list just said, or a watch that has not ended since. */
+  #current = false
   #health = {
     lastSync: null as number | null,
     lastEvent: null as number | null,
@@ -140,6 +142,14 @@ export class Reflector<I> {
     return { ...this.#health, resourceVersion: this.#resourceVersion }
   }
 
+  /**
+   * Whether the sink is up to date as far as can be known: a list was taken over, and the watch that followed goes on; after
+   * an interruption, the next watch has shown an event or a bookmark.
+   */
+  get isCurrent(): boolean {
+    return this.#current
+  }
+
   /** Runs until the signal aborts; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -158,6 +168,7 @@ export class Reflector<I> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
+    this.#current = false
     const fromCache = this.#options.fromCache && this.#health.lists === 0 && !this.#cacheExpired
     if (this.#health.lists > 0) this.#health.relists++
     let items: I[] = []
@@ -189,6 +200,7 @@ export class Reflector<I> {
     this.#health.lastSync = Date.now()
     this.#resourceVersion = resourceVersion
     this.#silentMs = 0
+    this.#current = true
   }
 
   #rewound(resourceVersion: string): void {
@@ -204,6 +216,7 @@ export class Reflector<I> {
     const progress = (version: string | undefined): void => {
       life.progressAt = performance.now()
       this.#refusals = 0
+      this.#current = true
       if (version === undefined || isOlder(version, this.#newest)) return
       this.#resourceVersion = version
       this.#newest = version
@@ -239,6 +252,7 @@ export class Reflector<I> {
         },
       })
     } finally {
+      this.#current = false
       this.#account(life)
     }
     if (life.openedAt !== null && performance.now() - life.openedAt >= shortWatchMs) return true

@@ -36,8 +36,10 @@ export interface CallSpec extends CallOptions {
   /** The deadline ends with the response's head. */
   readonly streaming?: boolean
   readonly onHead?: () => void
-  /** Makes the consumer of the body of a 2xx response, anew for each attempt. */
+  /** Makes the consumer of the body of a 2xx response, anew for each attempt, when it is about to be sent. */
   readonly consumer?: () => (chunk: Buffer) => void
+  /** An attempt has failed, and the next waits for its time. */
+  readonly onRetry?: () => void
 }
 
 export interface RequesterSettings {
@@ -80,6 +82,7 @@ export class Requester {
             { err: error, operation: spec.method, path: spec.path, delay },
             'request sent again',
           )
+          spec.onRetry?.()
           await sleep(delay, signal)
         }
       }

@@ -182,6 +182,100 @@ test('what it lacks is gone when the time is over', async () => {
   )
 })
 
+test('a time that is over in the middle of a list ends when the list has been heard', async () => {
+  const [first, second, third] = [new WatchScript(), new WatchScript(), new WatchScript()]
+  const late = list([], '9')
+  await withInformer(
+    (server) =>
+      server
+        .on(
+          `LIST ${path}`,
+          list([thing('a', '50'), thing('b', '60')], '100'),
+          list([], '7'),
+          list([thing('a', '8')], '9', 'more'),
+          async (response, seen) => {
+            await new Promise((resolve) => setTimeout(resolve, 3000))
+            late(response, seen)
+          },
+        )
+        .on(`WATCH ${path}`, first.answer, second.answer, third.answer),
+    async ({ informer, events }) => {
+      await first.event('ERROR', gone)
+      await second.event('ERROR', gone)
+      await eventually(() => assert.not(informer.store.has('n/b')), patience)
+      assert.equal(events.slice(2), ['modified n/a@8', 'deleted n/b@60'])
+    },
+    { rewindHoldMs: 2000 },
+  )
+})
+
+test('a time that is over while no watch is open ends when one shows something', async () => {
+  const [first, second, third] = [new WatchScript(), new WatchScript(), new WatchScript()]
+  await withInformer(
+    (server) =>
+      server
+        .on(`LIST ${path}`, list([thing('a', '50'), thing('b', '60')], '100'), list([], '7'))
+        .on(`WATCH ${path}`, first.answer, second.answer, third.answer),
+    async ({ informer, events }) => {
+      await first.event('ERROR', gone)
+      await second.cut()
+      await third.opened()
+      await new Promise((resolve) => setTimeout(resolve, 3200))
+      assert.is(informer.store.size, 2, 'what came back meanwhile is not known yet')
+      await third.event('ADDED', thing('a', '8'))
+      await eventually(() => assert.equal(events.slice(2), ['modified n/a@8', 'deleted n/b@60']), patience)
+    },
+    { rewindHoldMs: 3000 },
+  )
+})
+
+test('a server that went back in time with its version bumped is known by what it shows', async () => {
+  const [first, second] = [new WatchScript(), new WatchScript()]
+  await withInformer(
+    (server) =>
+      server
+        .on(`LIST ${path}`, list([thing('a', '50'), thing('b', '60')], '100'), list([thing('a', '40')], '1000000000'))
+        .on(`WATCH ${path}`, first.answer, second.answer),
+    async ({ informer, events }) => {
+      await first.event('ERROR', gone)
+      await eventually(() => assert.equal(events.slice(2), ['modified n/a@40']), patience)
+      await second.opened()
+      assert.ok(informer.isHeld('n/b'))
+    },
+    { rewindHoldMs: 600_000 },
+  )
+})
+
+test('an object that a list shows replaced is never absent, however long the list takes', async () => {
+  const [first, second] = [new WatchScript(), new WatchScript()]
+  const names = Array.from({ length: 40 }, (_, index) => `t${index}`)
+  const again = names.map((name) => {
+    const object = thing(name, '60')
+    return { ...object, metadata: { ...object.metadata, uid: `again-${name}` } }
+  })
+  const before = names.map((name) => thing(name, '50'))
+  await withInformer(
+    (server) =>
+      server
+        .on(`LIST ${path}`, list(before, '100'), list(again, '200'))
+        .on(`WATCH ${path}`, first.answer, second.answer),
+    async ({ informer, events }) => {
+      await informer.synced
+      const absent: string[] = []
+      informer.onBatch((batch) => {
+        for (const { key } of batch) if (!informer.store.has(key)) absent.push(key)
+      })
+      // Slow enough for several slices.
+      informer.onChange(() => {
+        for (const end = performance.now() + 1; performance.now() < end;);
+      })
+      await first.event('ERROR', gone)
+      await eventually(() => assert.is(events.length, 3 * names.length), patience)
+      assert.equal(absent, [])
+    },
+  )
+})
+
 test('repeated, late and reordered events do not bring the past back', async () => {
   const [first, second] = [new WatchScript(), new WatchScript()]
   await withInformer(

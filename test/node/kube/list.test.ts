@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { KubeClient, RequestError, isGone, type KubeObject } from '../../../lib/kube/index.ts'
 import { bringUpLoopback } from '../../support/loopback.ts'
-import { FaultServer, hangUp, list, status } from '../../support/fault-server.ts'
+import { FaultServer, hangUp, list, silence, status } from '../../support/fault-server.ts'
 
 const things = { group: 'test', version: 'v1', plural: 'things', kind: 'Thing', namespaced: true }
 const path = '/apis/test/v1/things'
@@ -158,5 +158,28 @@ for (const [count, pageSize] of [
     }
   })
 }
+
+test('waiting for the rate limit or for a retry is no silence; a server that says nothing is', async () => {
+  const server = await FaultServer.start()
+  server.on(
+    `LIST ${path}`,
+    list([], '1'),
+    status(429, 'TooManyRequests', 'later', { 'retry-after': '3' }),
+    list([], '1'),
+    silence,
+  )
+  const client = KubeClient.connect({ server: server.url, qps: 0.5, burst: 1 })
+  try {
+    await client.list(things, { inactivityMs: 1500 })
+    // Two seconds for the rate limit, three that the server asks for.
+    await client.list(things, { inactivityMs: 1500 })
+    let failure: unknown = null
+    await client.list(things, { inactivityMs: 1500 }).catch((error: unknown) => (failure = error))
+    assert.is((failure as RequestError).code, 'STALLED')
+  } finally {
+    client.close()
+    await server.close()
+  }
+})
 
 test.run()
