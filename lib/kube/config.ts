@@ -2,6 +2,7 @@
 // certificates, token files, proxies). Loaded only when a kubeconfig is used; see client.ts. It does no requests.
 import { createHash } from 'node:crypto'
 import type { Agent, RequestOptions } from 'node:https'
+import { createSecureContext } from 'node:tls'
 import { delimiter } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { RenewedConnection, serverUrl, type Connection, type ConnectionSource, type TlsSettings } from './connection.ts'
@@ -14,16 +15,28 @@ const rereadMs = 10_000
  *
  * @param paths one file, or several joined by ':' as in $KUBECONFIG (merged; the first current-context wins)
  * @param context name of the context; the file's current-context when null
+ * @param rereadAfterMs how long credentials are used before they are asked for again
  * @throws Error naming the file, context, cluster or server that is missing or wrong
  */
-export function kubeconfigConnection(paths: string, context: string | null): ConnectionSource {
+export function kubeconfigConnection(
+  paths: string,
+  context: string | null,
+  rereadAfterMs: number = rereadMs,
+): ConnectionSource {
   let config = loadConfig(paths, context)
   let reload = false
+  let tlsId: string | null = null
   const renewed = new RenewedConnection(async () => {
     if (reload) config = loadConfig(paths, context)
     reload = false
+    const connection = await connectionOf(config)
+    const changed = tlsId !== null && tlsId !== connection.tlsId
+    tlsId = connection.tlsId
+    if (!changed || connection.proxyAgent === undefined) return connection
+    // The library keeps an agent, and an agent the certificates it was made with, whatever a request says.
+    config = loadConfig(paths, context)
     return await connectionOf(config)
-  }, rereadMs)
+  }, rereadAfterMs)
   return {
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? null,
     current: () => renewed.current(),
@@ -90,6 +103,7 @@ async function connectionOf(config: KubeConfig): Promise<Connection> {
     ...(cluster.tlsServerName ? { servername: cluster.tlsServerName } : {}),
     ...(cluster.skipTLSVerify ? { rejectUnauthorized: false } : {}),
   }
+  checkPair(tls)
   const hash = createHash('sha256')
   for (const part of [tls.ca, tls.cert, tls.key]) hash.update(part ?? '').update('\0')
   return {
@@ -98,5 +112,20 @@ async function connectionOf(config: KubeConfig): Promise<Connection> {
     tlsId: hash.digest('hex'),
     headers,
     ...(cluster.proxyUrl ? { proxyAgent: options.agent as Agent } : {}),
+  }
+}
+
+/**
+ * A certificate that is replaced in two files has another key for a moment: then what was good before is still the better.
+ *
+ * @throws Error when certificate and key are not of each other, or not PEM
+ */
+function checkPair({ cert, key, passphrase }: TlsSettings): void {
+  if (cert === undefined || key === undefined) return
+  try {
+    createSecureContext({ cert, key, ...(passphrase === undefined ? {} : { passphrase }) })
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    throw new Error(`kubeconfig: the client certificate and its key do not fit each other: ${text}`, { cause: error })
   }
 }

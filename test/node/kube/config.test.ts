@@ -1,6 +1,6 @@
 // Finding the server and proving who we are: kubeconfig files, exec plugins, service accounts, TLS, rotation.
-import { mkdtempSync, rmSync, writeFileSync, mkdirSync, readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage } from 'node:http'
+import { mkdtempSync, renameSync, rmSync, writeFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import type { TLSSocket } from 'node:tls'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { KubeClient, RequestError } from '../../../lib/kube/index.ts'
+import { kubeconfigConnection } from '../../../lib/kube/config.ts'
 import { inCluster, inClusterConnection } from '../../../lib/kube/incluster.ts'
 import { createAuthority, issue } from '../../../lib/tls/index.ts'
 import { FaultServer, json, status, type Seen } from '../../support/fault-server.ts'
@@ -222,26 +223,89 @@ test('contexts: the asked one, several files merged, clear errors', () =>
     }
   }))
 
+/** A proxy that connects everything to one port. */
+async function startProxy(to: number): Promise<{ proxy: Server; asked: string[]; url: string }> {
+  const asked: string[] = []
+  const proxy = createServer().on('connect', (request, near: Socket) => {
+    asked.push(request.url ?? '')
+    const far = connect(to, '127.0.0.1', () => {
+      near.write('HTTP/1.1 200 OK\r\n\r\n')
+      near.pipe(far).pipe(near)
+    })
+    near.on('error', () => far.destroy())
+    far.on('error', () => near.destroy())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  return { proxy, asked, url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` }
+}
+
+for (const through of ['directly', 'through a proxy'] as const) {
+  test(`client certificates replaced in their files, one after the other, ${through}: no request fails`, () =>
+    inFolder(async (folder) => {
+      const server = await FaultServer.start({
+        cert: serving.cert,
+        key: serving.key,
+        ca: authority.cert,
+        requestCert: true,
+        rejectUnauthorized: true,
+      })
+      const { proxy, url } = await startProxy(server.port)
+      const subjects: unknown[] = []
+      server.on(`GET ${path}`, (response, seen) => {
+        const { socket } = (response as unknown as { req: IncomingMessage }).req
+        subjects.push((socket as TLSSocket).getPeerCertificate().subject.CN)
+        return pod(response, seen)
+      })
+      const proxied = through !== 'directly'
+      const [cert, key] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
+      const put = (file: string, text: string): void => {
+        // As kubelet and cert-manager do: the file is there whole or not at all.
+        writeFileSync(`${file}.new`, text)
+        renameSync(`${file}.new`, file)
+      }
+      const other = issue(authority, { commonName: 'renewed', organizations: ['people'], usage: 'client' })
+      try {
+        put(cert, user.cert)
+        put(key, user.key)
+        const cluster = {
+          server: proxied ? 'https://api.test:6443' : server.url,
+          'certificate-authority-data': base64(authority.cert),
+          ...(proxied ? { 'proxy-url': url } : {}),
+        }
+        const file = kubeconfig(join(folder, 'a'), cluster, { 'client-certificate': cert, 'client-key': key })
+        // Credentials are read for every request.
+        const client = KubeClient.over(kubeconfigConnection(file, null, -1))
+        await client.get(pods, ref, { retries: 0 })
+        await client.get(pods, ref, { retries: 0 })
+        put(cert, other.cert)
+        await client.get(pods, ref, { retries: 0 })
+        put(key, other.key)
+        await client.get(pods, ref, { retries: 0 })
+        assert.equal(subjects, ['somebody', 'somebody', 'somebody', 'renewed'])
+        client.close()
+        // At the start there is nothing better to go on with: said so.
+        put(cert, user.cert)
+        const fresh = KubeClient.over(kubeconfigConnection(file, null))
+        let failure: unknown = null
+        await fresh.get(pods, ref, { retries: 0 }).catch((error: unknown) => (failure = error))
+        assert.match(String(failure), /certificate and its key do not fit/)
+        fresh.close()
+      } finally {
+        await server.close()
+        proxy.close()
+      }
+    }))
+}
+
 test('proxy-url: the request goes through the proxy, TLS stays end to end', () =>
   inFolder(async (folder) => {
     const server = await FaultServer.start({ cert: serving.cert, key: serving.key })
     server.on(`GET ${path}`, pod)
-    const asked: string[] = []
-    const proxy = createServer().on('connect', (request, near: Socket) => {
-      asked.push(request.url ?? '')
-      const far = connect(server.port, '127.0.0.1', () => {
-        near.write('HTTP/1.1 200 OK\r\n\r\n')
-        near.pipe(far).pipe(near)
-      })
-      near.on('error', () => far.destroy())
-      far.on('error', () => near.destroy())
-    })
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-    const port = (proxy.address() as AddressInfo).port
+    const { proxy, asked, url } = await startProxy(server.port)
     const cluster = {
       server: 'https://api.test:6443',
       'certificate-authority-data': base64(authority.cert),
-      'proxy-url': `http://127.0.0.1:${port}`,
+      'proxy-url': url,
     }
     try {
       const client = await KubeClient.load({ kubeconfig: kubeconfig(join(folder, 'a'), cluster, { token: 'tok' }) })
