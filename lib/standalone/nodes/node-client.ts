@@ -22,8 +22,7 @@ export function clientFrom(
   namespace: NetworkNamespace,
   settings: DirectConnection & ClientOptions,
 ): { client: KubeClient; close: () => void } {
-  const secure = settings.server.startsWith('https:')
-  const agent = secure ? new TlsAgent(namespace) : new PlainAgent(namespace)
+  const agent = agentFrom(namespace, settings.server.startsWith('https:'))
   const source = directConnection(settings)
   const client = KubeClient.over(
     { ...source, current: async () => ({ ...(await source.current()), proxyAgent: agent }) },
@@ -38,48 +37,22 @@ export function clientFrom(
 
 const agentOptions = { keepAlive: true, keepAliveMsecs: 15_000, timeout: 60_000, maxFreeSockets: 8 }
 
-class PlainAgent extends HttpAgent {
-  readonly #namespace: NetworkNamespace
-  #closed = false
-
-  constructor(namespace: NetworkNamespace) {
-    super(agentOptions)
-    this.#namespace = namespace
-  }
-
-  override createConnection(options: ClientRequestArgs, created?: OnCreated): undefined {
-    open(this.#namespace, options, () => this.#closed).then(
-      (socket) => created?.(null, socket),
+/** An agent whose connections begin in the namespace, over TLS if asked. */
+function agentFrom(namespace: NetworkNamespace, secure: boolean): HttpAgent {
+  const agent = secure ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions)
+  const destroy = agent.destroy.bind(agent)
+  let closed = false
+  agent.createConnection = (options: ClientRequestArgs, created?: OnCreated): undefined => {
+    open(namespace, options, () => closed).then(
+      (socket) => created?.(null, secure ? tlsConnect({ ...(options as ConnectionOptions), socket }) : socket),
       (error: unknown) => created?.(error as Error, undefined as unknown as Duplex),
     )
   }
-
-  override destroy(): void {
-    this.#closed = true
-    super.destroy()
+  agent.destroy = () => {
+    closed = true
+    destroy()
   }
-}
-
-class TlsAgent extends HttpsAgent {
-  readonly #namespace: NetworkNamespace
-  #closed = false
-
-  constructor(namespace: NetworkNamespace) {
-    super(agentOptions)
-    this.#namespace = namespace
-  }
-
-  override createConnection(options: ClientRequestArgs, created?: OnCreated): undefined {
-    open(this.#namespace, options, () => this.#closed).then(
-      (socket) => created?.(null, tlsConnect({ ...(options as ConnectionOptions), socket })),
-      (error: unknown) => created?.(error as Error, undefined as unknown as Duplex),
-    )
-  }
-
-  override destroy(): void {
-    this.#closed = true
-    super.destroy()
-  }
+  return agent
 }
 
 /** @param isClosed a connection that is made only after the end is none: what waited for it must not be sent any more */
