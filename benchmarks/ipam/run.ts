@@ -1,81 +1,62 @@
-// Allocator: cost of one allocation at different fills and subnet sizes, and of a rebuild from 100,000 records.
+// Addresses: what the allocator costs by itself, and the manager on the embedded API server. See README.md.
 //
-//   node --import tsx benchmarks/ipam/run.ts
-//
-// Reach (docs/design.md §7): the same at 99.99 % fill as when empty; 100k addresses rebuilt in < 1 s; a /64 as a /24.
-import { Allocator, type InstanceView } from '../../lib/ipam/index.ts'
-import { parsePrefix, type IPAddress } from '../../lib/ip/index.ts'
+//   node --import tsx benchmarks/ipam/run.ts [--pods N] [--nodes N] [--only allocator,manager] [--no-write]
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { projectRoot } from '../../lib/standalone/project.ts'
+import { bringUpLoopback } from '../../test/support/loopback.ts'
+import { cells, header, type Section } from '../scale/figures.ts'
+import { machine, markdownTable, textTable } from '../support/report.ts'
+import { requireFreshNamespace, restartInSandbox, startedInSandbox } from '../support/sandbox.ts'
+import { allocator } from './allocator.ts'
+import { managerThroughput } from './manager.ts'
 
-const FAMILY = { 4: 'IPv4Only', 6: 'IPv6Only' } as const
+const { values } = parseArgs({
+  options: {
+    nodes: { type: 'string', default: '200' },
+    pods: { type: 'string', default: '10000' },
+    only: { type: 'string', default: 'allocator,manager' },
+    'no-write': { type: 'boolean', default: false },
+    json: { type: 'string', default: '' },
+  },
+})
 
-function subnetOf(cidr: string): { allocator: Allocator; base: IPAddress; family: 4 | 6 } {
-  const prefix = parsePrefix(cidr)
-  const allocator = new Allocator()
-  allocator.setNetwork({ name: 'net' })
-  allocator.setSubnet({ name: 's', network: 'net', cidr: prefix, reserved: [], excluded: [] })
-  return { allocator, base: prefix.address, family: typeof prefix.address === 'number' ? 4 : 6 }
+if (!startedInSandbox()) {
+  const bundle = spawnSync('bash', ['scripts/build-bundle'], { cwd: projectRoot(), stdio: 'inherit' })
+  if (bundle.status !== 0) process.exit(1)
+  await restartInSandbox()
+}
+requireFreshNamespace()
+bringUpLoopback()
+
+function keep(part: string, sections: readonly Section[]): void {
+  for (const { title, figures } of sections) {
+    process.stdout.write(`\n${title}\n\n${textTable(header, figures.map(cells))}\n`)
+  }
+  const [, five = NaN] = loadavg()
+  const facts = { ...machine(), load: `${five.toFixed(1)} (5 min)` }
+  const json = `${JSON.stringify({ machine: facts, sections }, null, 2)}\n`
+  if (values.json !== '') writeFileSync(values.json, json)
+  if (values['no-write']) return
+  const results = join(import.meta.dirname, 'results')
+  mkdirSync(results, { recursive: true })
+  writeFileSync(join(results, `${part}.json`), json)
+  const tables = sections.map(({ title, figures }) => `## ${title}\n\n${markdownTable(header, figures.map(cells))}\n`)
+  const about = Object.entries(facts).map(([key, value]) => `${key}: ${value}`)
+  writeFileSync(join(results, `${part}.md`), `# IPAM: ${part}\n\n${about.join(', ')}\n\n${tables.join('\n')}`)
 }
 
-function at(base: IPAddress, offset: number): IPAddress {
-  return typeof base === 'number' ? base + offset : base + BigInt(offset)
-}
-
-function view(base: IPAddress, offset: number): InstanceView {
-  return {
-    namespace: 'default',
-    uid: `object-${offset}`,
-    version: offset,
-    network: 'net',
-    subnet: 's',
-    address: at(base, offset),
-    mac: 0x021234000000 + offset,
-    pod: `pod-${offset}`,
-    podUID: `uid-${offset}`,
-    reserved: false,
-    terminating: false,
+if (values.only.includes('allocator')) keep('allocator', allocator())
+if (values.only.includes('manager')) {
+  const directory = mkdtempSync(join(tmpdir(), 'hybridnet-ipam-'))
+  try {
+    const size = { nodes: Number(values.nodes), pods: Number(values.pods) }
+    keep('manager', await managerThroughput(directory, size))
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
   }
 }
-
-/** Allocates and gives back, `rounds` times, in a subnet that holds `held` addresses; median nanoseconds of an allocation. */
-function allocation(cidr: string, held: number, rounds: number): number {
-  const { allocator, base, family } = subnetOf(cidr)
-  for (let offset = 1; offset <= held; offset++) allocator.observe(view(base, offset))
-  const spent: number[] = []
-  for (let round = 0; round < rounds; round++) {
-    const pod = { namespace: 'default', name: `new-${round}`, uid: `new-${round}` }
-    const start = process.hrtime.bigint()
-    const [claim] = allocator.allocate({ network: 'net', pod, family: FAMILY[family], mac: round + 1 })
-    spent.push(Number(process.hrtime.bigint() - start))
-    if (claim !== undefined) allocator.abandon(claim.record)
-  }
-  return median(spent)
-}
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0
-const repeat = (run: () => number): number => median(Array.from({ length: 5 }, run))
-
-const rows: Record<string, string> = {}
-for (const [what, cidr, held] of [
-  ['/24, empty', '10.0.0.0/24', 0],
-  ['/16, empty', '10.0.0.0/16', 0],
-  ['/16, 99.99 % full', '10.0.0.0/16', 65527],
-  ['/12, 100,000 held', '10.0.0.0/12', 100_000],
-  ['IPv6 /120, empty', 'fd00::/120', 0],
-  ['IPv6 /64, empty', 'fd00::/64', 0],
-  ['IPv6 /64, 100,000 held', 'fd00::/64', 100_000],
-] as const) {
-  rows[`allocate, ${what}`] = `${(repeat(() => allocation(cidr, held, 20_000)) / 1000).toFixed(2)} µs`
-}
-for (const cidr of ['10.0.0.0/12', 'fd00::/64']) {
-  const views = Array.from({ length: 100_000 }, (_, index) => view(parsePrefix(cidr).address, index + 1))
-  const milliseconds = repeat(() => {
-    const { allocator } = subnetOf(cidr)
-    // Processor time: other programs of a busy machine do not count.
-    const start = process.cpuUsage()
-    for (const one of views) allocator.observe(one)
-    const { user, system } = process.cpuUsage(start)
-    return (user + system) / 1000
-  })
-  rows[`rebuild 100,000 records, ${cidr}`] = `${milliseconds.toFixed(0)} ms`
-}
-console.table(rows)
+process.exit(0)

@@ -160,6 +160,10 @@ answer({
       const node = hollowNode((index % nodes) + 1, 'hollow-').name
       const name = `pod-${index}`
       if (pods !== 'none') write(PODS, podObject(name, node))
+      if (pods === 'waiting') {
+        await pause()
+        continue
+      }
       const uid = pods !== 'none' ? store.get('/pods', `default/${name}`)?.object.metadata.uid : undefined
       const invented = `00000000-0000-4000-8000-${index.toString(16).padStart(12, '0')}`
       write(IPINSTANCES, instance(first + index, node, name, uid ?? invented, pods !== 'none'))
@@ -200,7 +204,8 @@ export interface FillOrder {
   readonly instances: number
   /** Address of the first. */
   readonly first: number
-  readonly pods: 'none' | 'addressed' | 'running'
+  /** IPInstances without pods; pods with them, as the manager leaves them, or as they run; pods that have none yet. */
+  readonly pods: 'none' | 'addressed' | 'running' | 'waiting'
 }
 
 export interface EventOrder {
