@@ -3,6 +3,7 @@
 export * from './constants.ts'
 export * from './core.ts'
 export * from './effective.ts'
+export * from './label-selector.ts'
 export * from './labels.ts'
 export * from './meta.ts'
 export * from './multicluster.ts'

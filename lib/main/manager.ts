@@ -2,11 +2,11 @@
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { parseLabelSelector } from '../api/index.ts'
 import { KubeClient, longLivedAbort } from '../kube/index.ts'
 import {
   createAbsent,
   parseStartObjects,
-  selectorProblem,
   startManager,
   type Concurrency,
   type Manager,
@@ -137,8 +137,8 @@ export async function run(argv: string[]): Promise<number> {
     }
     if (parsed.positionals.length > 0) throw new UsageError(`unexpected argument '${parsed.positionals[0] ?? ''}'`)
     const gates = parseFeatureGates(parsed.values['feature-gates'], ['MultiCluster'])
-    const problem = selectorProblem(parsed.values['pod-label-selector'])
-    if (problem !== null) throw new UsageError(`--pod-label-selector: ${problem}`)
+    const { error } = parseLabelSelector(parsed.values['pod-label-selector'])
+    if (error !== null) throw new UsageError(`--pod-label-selector: ${error}`)
     settings = {
       startObjects: await readStartObjects(parsed.values['init-objects']),
       ...defaultsOfEnvironment(),

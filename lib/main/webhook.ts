@@ -1,9 +1,10 @@
 // `hybridnet webhook`: admission (api.md §4, §5.1, §5.2, §5.4).
+import { parseLabelSelector } from '../api/index.ts'
 import { KubeClient } from '../kube/index.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { createRegistry } from '../telemetry/metrics.ts'
 import { servePages } from '../telemetry/pages.ts'
-import { startWebhook } from '../webhook/index.ts'
+import { startWebhook, type CertificateFiles } from '../webhook/index.ts'
 import { defaultsOfEnvironment } from './environment.ts'
 import { featureGatesFlag, parseFeatureGates } from './feature-gates.ts'
 import { UsageError, boolFlag, durationFlag, helpText, intFlag, listFlag, parseFlags, stringFlag } from './flags.ts'
@@ -34,6 +35,14 @@ export const webhookFlags = {
     'of the authority that issues them; likewise, in steps that lose no call',
   ),
   'certificate-settle-time': durationFlag('10m', 'in which all replicas and API servers have seen a new authority'),
+  'tls-cert-file': stringFlag(
+    '',
+    'PATH',
+    'serve this certificate (PEM), as cert-manager keeps it; no Secret is made then',
+  ),
+  'tls-key-file': stringFlag('', 'PATH', 'its key; both are read again when they change'),
+  'tls-ca-file': stringFlag('', 'PATH', 'its authorities, for the caBundle; empty: somebody else writes that'),
+  'pod-label-selector': stringFlag('', 'SELECTOR', 'look only at pods that match, as the manager with the same flag'),
   'register-webhooks': boolFlag(
     false,
     'create the two webhook configurations when they are missing (a chart does it otherwise)',
@@ -58,6 +67,30 @@ Environment:
   DEFAULT_IP_FAMILY     IPv4, IPv6 or DualStack, likewise (default IPv4)
 `
 
+/** @throws UsageError for files that make no sense together */
+export function certificateFilesOf(values: {
+  readonly 'tls-cert-file': string
+  readonly 'tls-key-file': string
+  readonly 'tls-ca-file': string
+  readonly 'register-webhooks': boolean
+}): CertificateFiles | undefined {
+  const paths = { cert: values['tls-cert-file'], key: values['tls-key-file'], authorities: values['tls-ca-file'] }
+  if ((paths.cert === '') !== (paths.key === '')) {
+    const [given, missing] = paths.cert === '' ? ['key', 'cert'] : ['cert', 'key']
+    throw new UsageError(`--tls-${given}-file is given without --tls-${missing}-file: expected both or none`)
+  }
+  if (paths.cert === '') {
+    if (paths.authorities !== '') throw new UsageError('--tls-ca-file is given without --tls-cert-file')
+    return undefined
+  }
+  if (values['register-webhooks'] && paths.authorities === '') {
+    throw new UsageError(
+      '--register-webhooks with --tls-cert-file needs --tls-ca-file: nobody would trust the certificate',
+    )
+  }
+  return paths
+}
+
 const DAY = 86_400_000
 
 export async function run(argv: string[]): Promise<number> {
@@ -70,7 +103,14 @@ export async function run(argv: string[]): Promise<number> {
       return 0
     }
     if (parsed.positionals.length > 0) throw new UsageError(`unexpected argument '${parsed.positionals[0] ?? ''}'`)
-    settings = { ...defaultsOfEnvironment(), gates: parseFeatureGates(parsed.values['feature-gates']) }
+    const selector = parseLabelSelector(parsed.values['pod-label-selector'])
+    if (selector.value === null) throw new UsageError(`--pod-label-selector: ${selector.error}`)
+    settings = {
+      ...defaultsOfEnvironment(),
+      gates: parseFeatureGates(parsed.values['feature-gates']),
+      certificateFiles: certificateFilesOf(parsed.values),
+      handles: selector.value,
+    }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`hybridnet webhook: ${error.message}\n`)
@@ -99,7 +139,7 @@ export async function run(argv: string[]): Promise<number> {
         '/metrics': async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
       })
   try {
-    const starting = startWebhook({
+    const webhook = await startWebhook({
       client,
       log,
       registry,
@@ -108,8 +148,10 @@ export async function run(argv: string[]): Promise<number> {
         ipFamily: settings.ipFamily,
         ipRetain: values['default-ip-retain'],
         statefulKinds: values['stateful-workload-kinds'],
+        virtualMachines: settings.gates.VMIPRetain,
         multiCluster: settings.gates.MultiCluster,
         capacityLimit: values['max-subnet-addresses'],
+        handles: settings.handles,
       },
       port: values.port,
       service: {
@@ -122,10 +164,8 @@ export async function run(argv: string[]): Promise<number> {
       certificateDays: values['certificate-lifetime'] / DAY,
       authorityDays: values['authority-lifetime'] / DAY,
       settleMs: values['certificate-settle-time'],
+      certificateFiles: settings.certificateFiles,
     })
-    const webhook = await Promise.race([starting, stopped])
-    // Stopped while waiting for the API server: nothing serves yet.
-    if (webhook === null) process.exit(0)
     try {
       await Promise.race([stopped, webhook.failed])
       return 0

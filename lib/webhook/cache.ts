@@ -1,7 +1,7 @@
 // The local copy pods are judged over: Networks and Subnets whole, of IPInstances and Namespaces what rules ask for.
 import {
   IPINSTANCES,
-  LABEL_POD,
+  LABEL_VM,
   labelOf,
   NAMESPACES,
   NETWORKS,
@@ -16,13 +16,14 @@ import {
 import { Informer, type KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { holderOf } from './live.ts'
-import type { Holder, PodReads, Topology } from './reads.ts'
+import type { CachedPodReads, Holder, Topology } from './reads.ts'
 
 interface Labelled extends Holder {
-  readonly label: string
+  /** Label value of its VirtualMachine, '' for other pods. */
+  readonly machine: string
 }
 
-export class CachedReads implements PodReads {
+export class CachedReads implements CachedPodReads {
   readonly #networks: Informer<Network>
   readonly #subnets: Informer<Subnet>
   readonly #holders: Informer<Labelled>
@@ -45,9 +46,12 @@ export class CachedReads implements PodReads {
       metadataOnly: true,
       project: (raw) => {
         const object = raw as unknown as KubeObject
-        return { ...holderOf(object), label: `${object.metadata.namespace ?? ''}/${labelOf(object, LABEL_POD)}` }
+        return { ...holderOf(object), machine: labelOf(object, LABEL_VM) }
       },
-      indexes: { pod: (holder) => [holder.label] },
+      indexes: {
+        pod: ({ namespace, pod }) => [`${namespace}/${pod}`],
+        machine: ({ namespace, machine }) => (machine === '' ? [] : [`${namespace}/${machine}`]),
+      },
       logger,
     })
     this.#namespaces = new Informer<Wishes>(client, {
@@ -87,6 +91,10 @@ export class CachedReads implements PodReads {
 
   holdersOfPod(namespace: string, pod: string): Promise<readonly Holder[]> {
     return Promise.resolve(this.#holders.store.byIndex('pod', `${namespace}/${podNameLabel(pod)}`))
+  }
+
+  holdersOfMachine(namespace: string, machine: string): Promise<readonly Holder[]> {
+    return Promise.resolve(this.#holders.store.byIndex('machine', `${namespace}/${podNameLabel(machine)}`))
   }
 
   #all(): readonly Informer<never>[] {

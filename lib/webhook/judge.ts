@@ -2,8 +2,8 @@
 // what was just admitted counts until the API server shows it: so of two Overlay Networks made at once through one
 // replica the second is refused. Through two replicas both may pass; the manager then serves the older and reports the other.
 //
-// Pods are judged over the local copy. A refusal by it is checked over live reads first, since the Subnet or Namespace
-// that was missing may be younger than the copy.
+// Pods are judged over the local copy, once it is complete. A refusal by it is checked over live reads first, since the Subnet or
+// Namespace that was missing may be younger than the copy.
 import {
   NETWORKS,
   SUBNETS,
@@ -11,6 +11,7 @@ import {
   REMOTE_SUBNETS,
   PODS,
   apiVersionOf,
+  type LabelMatcher,
   type Network,
   type Pod,
   type RemoteCluster,
@@ -21,7 +22,7 @@ import {
 import { errorText, type KubeClient } from '../kube/index.ts'
 import { ALLOWED, type Decision } from './decision.ts'
 import { LiveReads, topologyOf } from './live.ts'
-import type { PodReads, Topology } from './reads.ts'
+import type { CachedPodReads, PodReads, Topology } from './reads.ts'
 import type { Answer, Review } from './review.ts'
 import { mutatePod } from './rules/mutate.ts'
 import { createNetwork, deleteNetwork, updateNetwork } from './rules/network.ts'
@@ -33,11 +34,13 @@ export interface RuleOptions extends PodRuleOptions {
   readonly multiCluster: boolean
   /** Addresses a Subnet may hold at most; 0 for any number. */
   readonly capacityLimit: number
+  /** The pods to look at (--pod-label-selector, as the manager has it); all others pass as they are. */
+  readonly handles: LabelMatcher
 }
 
 export interface JudgeOptions {
   readonly client: KubeClient
-  readonly cache: PodReads
+  readonly cache: CachedPodReads & { readonly synced: boolean }
   readonly rules: RuleOptions
 }
 
@@ -117,14 +120,10 @@ export class Judge {
   async validate(review: Review, signal: AbortSignal): Promise<Answer> {
     return await this.#guarded(async () => {
       if (review.kind === kindOf(PODS)) {
-        if (review.operation !== 'CREATE') return { decision: ALLOWED, patch: [] }
-        const pod = podOf(review)
-        if (pod === null) return unreadable('object')
-        const { cache, client, rules } = this.#options
-        const first = await validatePod(pod, review.namespace, cache, rules)
-        if (first.allowed) return { decision: first, patch: [] }
-        const decision = await validatePod(pod, review.namespace, new LiveReads(client, signal), rules)
-        return { decision, patch: [] }
+        return await this.#judgePod(review, signal, async (pod, reads) => ({
+          decision: await validatePod(pod, review.namespace, reads, this.#options.rules),
+          patch: [],
+        }))
       }
       const turn = this.#last.then(() => this.#judgeObject(review, signal))
       this.#last = turn.catch(() => undefined)
@@ -134,20 +133,35 @@ export class Judge {
 
   async mutate(review: Review, signal: AbortSignal): Promise<Answer> {
     return await this.#guarded(async () => {
-      if (review.kind !== kindOf(PODS) || review.operation !== 'CREATE') return { decision: ALLOWED, patch: [] }
-      const pod = podOf(review)
-      if (pod === null) return unreadable('object')
-      const { cache, client, rules } = this.#options
-      const live = new LiveReads(client, signal)
-      // A namespace may be younger than the copy; its absence there says nothing.
-      const reads: PodReads = {
-        topology: () => cache.topology(),
-        holdersOfPod: (namespace, name) => cache.holdersOfPod(namespace, name),
-        namespaceWishes: async (name) => (await cache.namespaceWishes(name)) ?? (await live.namespaceWishes(name)),
-      }
-      const first = await mutatePod(pod, review.namespace, reads, rules)
-      return first.decision.allowed ? first : await mutatePod(pod, review.namespace, live, rules)
+      if (review.kind !== kindOf(PODS)) return { decision: ALLOWED, patch: [] }
+      return await this.#judgePod(review, signal, (pod, reads) =>
+        mutatePod(pod, review.namespace, reads, this.#options.rules),
+      )
     })
+  }
+
+  /** A rule over the local copy, and over live reads before it refuses. */
+  async #judgePod(
+    review: Review,
+    signal: AbortSignal,
+    rule: (pod: Pod, reads: PodReads) => Promise<Answer>,
+  ): Promise<Answer> {
+    if (review.operation !== 'CREATE') return { decision: ALLOWED, patch: [] }
+    const pod = podOf(review)
+    if (pod === null) return unreadable('object')
+    const { cache, client, rules } = this.#options
+    if (!rules.handles(pod.metadata.labels)) return { decision: ALLOWED, patch: [] }
+    const live = new LiveReads(client, signal)
+    if (!cache.synced) return await rule(pod, live)
+    const first = await rule(pod, {
+      topology: () => cache.topology(),
+      holdersOfPod: (namespace, name) => cache.holdersOfPod(namespace, name),
+      holdersOfMachine: (namespace, name) => cache.holdersOfMachine(namespace, name),
+      // A namespace may be younger than the copy; its absence there says nothing.
+      namespaceWishes: async (name) => (await cache.namespaceWishes(name)) ?? (await live.namespaceWishes(name)),
+      machineOf: (namespace, instance) => live.machineOf(namespace, instance),
+    })
+    return first.decision.allowed ? first : await rule(pod, live)
   }
 
   async #guarded(work: () => Promise<Answer>): Promise<Answer> {

@@ -6,8 +6,10 @@ import {
   LABEL_NODE,
   LABEL_POD,
   LABEL_SUBNET,
+  LABEL_VM,
   IPINSTANCES,
   labelOf,
+  machineOfInstance,
   NAMESPACES,
   NETWORKS,
   NODES,
@@ -15,9 +17,11 @@ import {
   REMOTE_CLUSTERS,
   REMOTE_SUBNETS,
   SUBNETS,
+  VIRTUAL_MACHINE_INSTANCES,
   wishesOf,
   type KubeObject,
   type Network,
+  type OwnerReference,
   type RemoteCluster,
   type RemoteSubnet,
   type ResourceType,
@@ -86,6 +90,16 @@ export class LiveReads implements ObjectReads, PodReads {
 
   holdersOfPod(namespace: string, pod: string): Promise<readonly Holder[]> {
     return this.#holders(`${LABEL_POD}=${podNameLabel(pod)}`, namespace)
+  }
+
+  holdersOfMachine(namespace: string, machine: string): Promise<readonly Holder[]> {
+    return this.#holders(`${LABEL_VM}=${podNameLabel(machine)}`, namespace)
+  }
+
+  async machineOf(namespace: string, instance: OwnerReference): Promise<OwnerReference | null> {
+    const options = { metadataOnly: true, signal: this.#signal }
+    const ref = { namespace, name: instance.name }
+    return machineOfInstance(instance, await this.#client.find<KubeObject>(VIRTUAL_MACHINE_INSTANCES, ref, options))
   }
 
   async namespaceWishes(name: string): Promise<Wishes | null> {

@@ -1,4 +1,4 @@
-// The series of the webhook: the three of the original's framework (api.md §6), and two of ours.
+// The series of the webhook: the three of the original's framework (api.md §6), and four of ours.
 import { Counter, Gauge, Histogram, type Registry } from '../telemetry/metrics.ts'
 
 export class WebhookMetrics {
@@ -6,6 +6,10 @@ export class WebhookMetrics {
   readonly requests: Counter<'webhook' | 'code'>
   readonly inFlight: Gauge<'webhook'>
   readonly decisions: Counter<'kind' | 'operation' | 'decision'>
+  /** Connections over the cap. */
+  readonly dropped: Counter
+  /** Corrections of a caBundle that somebody else keeps changing. */
+  readonly fights: Counter<'configuration'>
   /** Seconds since 1970. */
   readonly certificateEnd: Gauge
 
@@ -34,6 +38,17 @@ export class WebhookMetrics {
       name: 'hybridnet_webhook_decisions_total',
       help: 'Objects by what admission said: allowed, denied or failed',
       labelNames: ['kind', 'operation', 'decision'],
+      registers,
+    })
+    this.dropped = new Counter({
+      name: 'hybridnet_webhook_dropped_connections_total',
+      help: 'Connections that were not accepted, as there were too many',
+      registers,
+    })
+    this.fights = new Counter({
+      name: 'hybridnet_webhook_ca_bundle_conflicts_total',
+      help: 'Corrections of a caBundle that somebody else keeps changing',
+      labelNames: ['configuration'],
       registers,
     })
     this.certificateEnd = new Gauge({

@@ -3,7 +3,7 @@
 //
 // Objects of ours are judged over live reads (they change rarely, and a stale copy could admit a second Overlay Network or
 // overlapping Subnets); pods over the local copy, and once more over live reads before one is refused.
-import type { Network, RemoteCluster, RemoteSubnet, Subnet, Wishes } from '../api/index.ts'
+import type { Network, OwnerReference, RemoteCluster, RemoteSubnet, Subnet, Wishes } from '../api/index.ts'
 import type { IPAddress } from '../ip/index.ts'
 
 /** An IPInstance by its metadata: labels and name say all that rules need. */
@@ -42,7 +42,14 @@ export interface PodReads {
   namespaceWishes(name: string): Promise<Wishes | null>
   /** IPInstances under the pod's name in its namespace. */
   holdersOfPod(namespace: string, pod: string): Promise<readonly Holder[]>
+  /** The VirtualMachine of a VirtualMachineInstance; null when there is none, or KubeVirt is not there. */
+  machineOf(namespace: string, instance: OwnerReference): Promise<OwnerReference | null>
+  /** IPInstances of the VirtualMachine in its namespace. */
+  holdersOfMachine(namespace: string, machine: string): Promise<readonly Holder[]>
 }
+
+/** What can be had without asking the API server. VirtualMachines cannot: nobody has permission to watch them (D36). */
+export type CachedPodReads = Omit<PodReads, 'machineOf'>
 
 export interface ObjectReads {
   topology(): Promise<Topology>

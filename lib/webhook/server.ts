@@ -1,12 +1,15 @@
 // The HTTPS server: POST /validate and /mutate, GET /healthz (the process turns) and /readyz (it can judge). Certificates
 // change under way: connections that exist go on, new ones get the new certificate.
 //
-// Bounded in every direction: size of a body, time of a request, headers. Connections stay open long, as the API server uses
-// them again; closed first by us, one could take a request with it.
+// Bounded in every direction: connections, requests at once, bytes of one body and of all, time of a request, headers, hand-
+// shakes. What is over is answered with 503, which the API server takes by the failure policy. Connections stay open long, as
+// the API server uses them again; closed first by us, one could take a request with it.
 import { createServer, type Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Logger } from '../telemetry/log.ts'
+import { Bodies, BODY_LIMITS, BodyError, type BodyLimits } from './body.ts'
+import { Connections } from './connections.ts'
 import type { Judge } from './judge.ts'
 import type { WebhookMetrics } from './metrics.ts'
 import { formatAnswer, parseReview, ReviewError, type Answer, type Review } from './review.ts'
@@ -20,26 +23,44 @@ export interface ServerOptions {
   readonly log: Logger
   /** Null when able to judge, else what is missing. */
   readonly notReady: () => string | null
+  readonly limits?: Partial<ServerLimits> | undefined
 }
 
-/** Object and old object of the largest request the API server takes (3 MiB each), and what is around them. */
-const BODY_LIMIT = 8 * 1024 * 1024
+export interface ServerLimits {
+  /** Open at once, handshaking ones included; more are not accepted. */
+  readonly connections: number
+  /** Reviews at once; more are answered with 503. */
+  readonly inFlight: number
+  readonly body: BodyLimits
+  /** Milliseconds that requests in hand have when the server stops. */
+  readonly drainMs: number
+}
+
+/** The API server opens a connection for each request at once. A drain must end before a kubelet's 30 s. */
+const LIMITS: ServerLimits = { connections: 1024, inFlight: 512, body: BODY_LIMITS, drainMs: 20_000 }
+
 /** What the API server waits for an answer unless it says so. */
 const DEFAULT_TIMEOUT_MS = 10_000
 const MAX_TIMEOUT_MS = 30_000
 const KEEP_ALIVE_MS = 300_000
+const HANDSHAKE_MS = 10_000
 
 export class WebhookServer {
   readonly #options: ServerOptions
+  readonly #limits: ServerLimits
+  readonly #bodies: Bodies
   #server: Server | null = null
+  #connections: Connections | null = null
   #inFlight = 0
-  #stopping = false
+  #stopping: Promise<void> | null = null
 
   constructor(options: ServerOptions) {
     this.#options = options
+    this.#limits = { ...LIMITS, ...options.limits }
+    this.#bodies = new Bodies(this.#limits.body)
   }
 
-  /** Port in use; 0 before the first certificate. */
+  /** Port in use; 0 before it listens. */
   get port(): number {
     return (this.#server?.address() as AddressInfo | null)?.port ?? 0
   }
@@ -50,8 +71,8 @@ export class WebhookServer {
       this.#server.setSecureContext({ cert, key, minVersion: 'TLSv1.2' })
       return
     }
-    if (this.#stopping) return
-    const { host, port, log } = this.#options
+    if (this.#stopping !== null) return
+    const { host, port, log, metrics } = this.#options
     const server = createServer(
       {
         cert,
@@ -59,6 +80,7 @@ export class WebhookServer {
         minVersion: 'TLSv1.2',
         keepAliveTimeout: KEEP_ALIVE_MS,
         headersTimeout: 10_000,
+        handshakeTimeout: HANDSHAKE_MS,
         requestTimeout: MAX_TIMEOUT_MS,
       },
       (request, response) => {
@@ -68,7 +90,10 @@ export class WebhookServer {
         })
       },
     )
+    server.maxConnections = this.#limits.connections
+    server.on('drop', () => metrics.dropped.inc())
     this.#server = server
+    this.#connections = new Connections(server)
     server.on('tlsClientError', (error: Error) => log.debug({ err: error }, 'a TLS handshake failed'))
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>
@@ -76,20 +101,20 @@ export class WebhookServer {
       )
       server.listen({ host, port }, resolve)
     })
-    log.info({ port: this.port }, 'admission is served')
+    server.on('error', (error) => log.error({ err: error }, 'the admission listener'))
+    log.info({ port: this.port }, 'listening')
   }
 
-  /** No new connections; waits for the requests that are there. */
+  /**
+   * Finishes the requests in hand, within `drainMs`; takes no new connection, and closes those that wait for a request.
+   * Idempotent.
+   */
   async stop(): Promise<void> {
-    this.#stopping = true
-    const server = this.#server
-    if (server === null) return
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    const idle = setInterval(() => {
-      if (this.#inFlight === 0) server.closeAllConnections()
-    }, 20)
-    await closed
-    clearInterval(idle)
+    this.#stopping ??= (async () => {
+      const cut = (await this.#connections?.drain(this.#limits.drainMs)) ?? 0
+      if (cut > 0) this.#options.log.warn({ connections: cut }, 'stopped before these had their answer')
+    })()
+    await this.#stopping
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -97,31 +122,41 @@ export class WebhookServer {
     const [path = '/', search = ''] = (request.url ?? '/').split('?', 2)
     if (path === '/healthz') return send(response, 200, 'text/plain', 'ok')
     if (path === '/readyz') {
-      const missing = this.#stopping ? 'stopping' : this.#options.notReady()
+      const missing = this.#stopping !== null ? 'stopping' : this.#options.notReady()
       return send(response, missing === null ? 200 : 503, 'text/plain', missing ?? 'ok')
     }
     if (path !== VALIDATE_PATH && path !== MUTATE_PATH) return send(response, 404, 'text/plain', 'not found')
     if (request.method !== 'POST') return send(response, 405, 'text/plain', 'expected POST')
     const { metrics, log } = this.#options
     const webhook = path
+    if (this.#inFlight >= this.#limits.inFlight) {
+      metrics.requests.inc({ webhook, code: '503' })
+      return send(response, 503, 'text/plain', `${this.#inFlight} reviews are being judged; try again`)
+    }
     const done = metrics.latency.startTimer({ webhook })
+    const end = this.#connections?.begin(request.socket)
     metrics.inFlight.inc({ webhook })
     this.#inFlight++
     let code = 200
     try {
-      const body = await readBody(request)
-      if (body === null) {
-        code = 413
-        send(response, code, 'text/plain', `the body is longer than ${BODY_LIMIT} bytes`)
-      } else
-        send(response, 200, 'application/json', await this.#answer(path, request, body, new URLSearchParams(search)))
+      const query = new URLSearchParams(search)
+      const answer = await this.#bodies.read(request, (body) => this.#answer(path, request, body, query))
+      // Whoever is being stopped wants no further request on the connection.
+      if (this.#stopping !== null) response.setHeader('connection', 'close')
+      await sent(response, 200, 'application/json', answer)
     } catch (error) {
-      // The caller went away, or the answer could not be written: there is nobody to tell.
-      code = 500
-      log.debug({ err: error }, 'an admission request was not finished')
-      response.destroy()
+      if (error instanceof BodyError) {
+        code = error.status
+        send(response, code, 'text/plain', error.message)
+      } else {
+        // The caller went away, or the answer could not be written: there is nobody to tell.
+        code = 500
+        log.debug({ err: error }, 'an admission request was not finished')
+        response.destroy()
+      }
     } finally {
       this.#inFlight--
+      end?.()
       metrics.inFlight.dec({ webhook })
       metrics.requests.inc({ webhook, code: String(code) })
       done()
@@ -162,14 +197,9 @@ function send(response: ServerResponse, status: number, type: string, body: stri
   response.end(body)
 }
 
-/** Null when it is too long; what is over is read and dropped, so that the answer arrives. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size <= BODY_LIMIT) chunks.push(chunk)
-    else if (size > 4 * BODY_LIMIT) throw new Error('the body does not end')
-  }
-  return size > BODY_LIMIT ? null : Buffer.concat(chunks).toString()
+/** Resolves when the answer has left, or the connection is no more: it counts as in hand until then. */
+async function sent(response: ServerResponse, status: number, type: string, body: string): Promise<void> {
+  const over = new Promise<void>((resolve) => response.once('close', () => resolve()))
+  send(response, status, type, body)
+  await over
 }

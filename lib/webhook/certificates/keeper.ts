@@ -57,6 +57,11 @@ export class CertificateKeeper {
     this.#queue.add(KEY)
   }
 
+  /** What callers trust may have changed: a step may be due that waits for it. */
+  look(): void {
+    this.#queue.add(KEY)
+  }
+
   async stop(): Promise<void> {
     await this.#secrets.stop()
     await this.#queue.stop()
@@ -73,8 +78,7 @@ export class CertificateKeeper {
     const trusted = material !== null && this.#options.trusted(material.authorities)
     const step = nextStep(material, settings, now, trusted)
     if (step === null) {
-      const wait = material === null || !trusted ? 1000 : waitFor(material, settings, now)
-      this.#queue.addAfter(KEY, wait)
+      this.#queue.addAfter(KEY, material === null ? 1000 : waitFor(material, settings, now))
       return
     }
     try {

@@ -5,7 +5,8 @@
 //   1. the new authority joins the trusted ones; the certificate served stays    (callers learn the new one)
 //   2. after the settling time a certificate of the new authority is served      (callers trust both)
 //   3. after another one the old authority is dropped
-// A certificate alone is replaced in one step, as its authority is trusted already.
+// A certificate alone is replaced in one step, as its authority is trusted already, whatever callers are known to trust now:
+// somebody who fights over the configurations must not let it run out.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { createAuthority, issue } from '../../tls/index.ts'
@@ -44,6 +45,10 @@ const made = (certificate: X509Certificate): number => begins(certificate) + BAC
 const renewal = (certificate: X509Certificate, { renewAt }: CertificateSettings): number =>
   made(certificate) + (ends(certificate) - made(certificate)) * renewAt
 
+/** A twentieth of its life before it ends. */
+const lastMoment = (certificate: X509Certificate): number =>
+  ends(certificate) - (ends(certificate) - made(certificate)) / 20
+
 export function certificatesIn(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? []
   return blocks.map((block) => new X509Certificate(block))
@@ -71,7 +76,8 @@ export function unusable(material: Material, now: number): string | null {
 /**
  * The next step that is due; null when there is none now.
  *
- * @param trusted whether every configuration is known to have these authorities; no certificate is issued before
+ * @param trusted whether every configuration is known to have these authorities; no certificate of a new authority is served
+ *   before, unless the one of the old authority is about to end
  */
 export function nextStep(
   material: Material | null,
@@ -91,22 +97,22 @@ export function nextStep(
       material: { ...material, authorities: authority.cert + material.authorities, authorityKey: authority.key },
     }
   }
-  const settled = trusted && now >= made(newest) + settings.settleMs
   const current = cert.verify(newest.publicKey)
+  const reissue = (reason: string): Step => ({
+    reason,
+    material: { ...material, ...leaf({ cert: newest.toString(), key: material.authorityKey }, settings) },
+  })
+  if (!current) {
+    // The key of the old authority is gone with it: a certificate that ends can only be followed by one of the new.
+    if (now >= lastMoment(cert)) return reissue('the certificate of the old authority is about to end')
+    return trusted && now >= made(newest) + settings.settleMs ? reissue('the new authority is known everywhere') : null
+  }
   const missing = settings.names.find(
     (name) => (isIP(name) === 0 ? cert.checkHost(name) : cert.checkIP(name)) === undefined,
   )
-  if (settled && (!current || missing !== undefined || now >= renewal(cert, settings))) {
-    return {
-      reason: !current
-        ? 'the new authority is known everywhere'
-        : missing !== undefined
-          ? `the certificate is not for ${missing}`
-          : 'the certificate nears its end',
-      material: { ...material, ...leaf({ cert: newest.toString(), key: material.authorityKey }, settings) },
-    }
-  }
-  if (authorities.length > 1 && current && now >= made(cert) + settings.settleMs) {
+  if (missing !== undefined) return reissue(`the certificate is not for ${missing}`)
+  if (now >= renewal(cert, settings)) return reissue('the certificate nears its end')
+  if (authorities.length > 1 && now >= made(cert) + settings.settleMs) {
     return {
       reason: 'nobody serves the old authority any more',
       material: { ...material, authorities: newest.toString() },
@@ -121,7 +127,7 @@ export function waitFor(material: Material, settings: CertificateSettings, now: 
   const [newest] = authorities
   const [cert] = certificatesIn(material.cert)
   if (newest === undefined || cert === undefined) return 1000
-  const times = [renewal(newest, settings), renewal(cert, settings), ends(cert)]
+  const times = [renewal(newest, settings), renewal(cert, settings), lastMoment(cert), ends(cert)]
   if (authorities.length > 1) times.push(made(newest) + settings.settleMs, made(cert) + settings.settleMs)
   const next = Math.min(...times.filter((time) => time > now), now + 3_600_000)
   return Math.max(1000, next - now)

@@ -19,6 +19,7 @@ import {
   isGloballyUnique,
   isIPv6Subnet,
   isStateful,
+  machineInstance,
   parseBool,
   parseIPPool,
   parseMacPool,
@@ -40,6 +41,8 @@ import { describeHolders, type Holder, type PodReads, type Topology } from '../r
 export interface PodRuleOptions extends ResolveDefaults {
   readonly ipRetain: boolean
   readonly statefulKinds: readonly string[]
+  /** Gate VMIPRetain: pods of a KubeVirt VirtualMachine get the addresses that are kept for it. */
+  readonly virtualMachines: boolean
 }
 
 /** A refusal about an annotation (or the label of the same key). */
@@ -60,17 +63,26 @@ export function remedyOf(option: string): string {
   return REMEDIES[option] ?? 'leave the annotation out'
 }
 
-/** The addresses that come back with a stateful pod; none when it does not keep them or has a pool of its own. */
+/**
+ * The addresses that come back with a stateful pod, none when it does not keep them or has a pool of its own; or those of the
+ * pod's VirtualMachine, which asks for nothing of that.
+ */
 export async function keptFor(
   pod: Pod,
   namespace: string,
   reads: PodReads,
   options: PodRuleOptions,
 ): Promise<readonly Holder[]> {
-  if (!isStateful(controllerOf(pod), options.statefulKinds)) return []
+  const controller = controllerOf(pod)
+  const alive = (holders: readonly Holder[]): Holder[] => holders.filter((holder) => !holder.terminating)
+  if (!isStateful(controller, options.statefulKinds)) {
+    const instance = options.virtualMachines ? machineInstance(controller) : null
+    const owner = instance === null ? null : await reads.machineOf(namespace, instance)
+    return owner === null ? [] : alive(await reads.holdersOfMachine(namespace, owner.name))
+  }
   if (!parseBool(annotationOf(pod, ANNOTATION_IP_RETAIN), options.ipRetain)) return []
   if (annotationOf(pod, ANNOTATION_IP_POOL) !== '') return []
-  return (await reads.holdersOfPod(namespace, pod.metadata.name)).filter((holder) => !holder.terminating)
+  return alive(await reads.holdersOfPod(namespace, pod.metadata.name))
 }
 
 export function namedObjects(topology: Topology): NamedObjects {
@@ -115,7 +127,10 @@ export async function validatePod(
 /** The addresses kept for the pod must be of the network and subnets it asks for. */
 function againstKept(pod: Pod, { network, subnets }: Resolved, kept: readonly Holder[]): Decision | null {
   if (network === '') return null
-  const wayOut = `delete the IPInstances, or set ${ANNOTATION_IP_RETAIN} to "false" to give the addresses up`
+  const wayOut =
+    machineInstance(controllerOf(pod)) === null
+      ? `delete the IPInstances, or set ${ANNOTATION_IP_RETAIN} to "false" to give the addresses up`
+      : 'leave the annotation out, or delete the IPInstances of the VirtualMachine to give its addresses up'
   const elsewhere = kept.filter((holder) => holder.network !== network)
   if (elsewhere.length > 0) {
     const networks = [...new Set(elsewhere.map((holder) => holder.network))].join(', ')

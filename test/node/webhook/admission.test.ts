@@ -29,6 +29,7 @@ import {
   type WebhookOptions,
 } from '../../../lib/webhook/index.ts'
 import { eventually } from '../../support/eventually.ts'
+import { createInstance, createLauncher, createMachine, installKubeVirt } from '../../support/kubevirt.ts'
 import { bringUpLoopback } from '../../support/loopback.ts'
 
 const crdDirectory = new URL('../../../charts/hybridnet/crds', import.meta.url).pathname
@@ -61,8 +62,10 @@ async function startReplica(options: Partial<WebhookOptions> = {}): Promise<void
       ipFamily: 'IPv4Only',
       ipRetain: true,
       statefulKinds: ['StatefulSet'],
+      virtualMachines: true,
       multiCluster: false,
       capacityLimit: 0,
+      handles: (labels) => labels?.['skip'] === undefined,
     },
     host: '127.0.0.1',
     port: 0,
@@ -249,6 +252,43 @@ test('pods: written on, steered, refused; those who opt out are not asked about'
   const series = (await Promise.all(replicas.map(({ registry }) => registry.metrics()))).join('\n')
   assert.match(series, /controller_runtime_webhook_requests_total\{webhook="\/mutate",code="200"\} \d+/)
   assert.match(series, /hybridnet_webhook_decisions_total\{kind="v1\/Pod",operation="CREATE",decision="denied"\} \d+/)
+})
+
+test('VMIPRetain: KubeVirt may be absent, appear later, and not answer (D36)', async () => {
+  await client.create(SUBNETS, { metadata: { name: 'vm4' }, spec: { network: 'over', range: { version: '4', cidr: '10.4.0.0/24' } } } as never) // prettier-ignore
+  const ghost = { metadata: { name: 'vm0', namespace: 'default', uid: 'ghost' } }
+  const absent = await eventually(() => createLauncher(client, 'launcher-0', ghost), PATIENCE)
+  assert.is(absent.metadata.annotations?.[`${N}specified-network`], undefined, 'no KubeVirt')
+  await installKubeVirt(client)
+  const run = await createInstance(client, 'vm1', await createMachine(client, 'vm1'))
+  const labels = { [`${N}vm`]: 'vm1', [`${N}subnet`]: 'vm4', [`${N}network`]: 'over' }
+  await client.create(IPINSTANCES, {
+    metadata: { name: '10-4-0-5', namespace: 'default', labels },
+    spec: { network: 'over', subnet: 'vm4', address: { version: '4', ip: '10.4.0.5/24', mac: '02:12:34:00:00:01' } },
+  } as never)
+  let turn = 0
+  await eventually(async () => {
+    const made = await createLauncher(client, `launcher-${++turn}`, run)
+    return made.metadata.annotations?.[`${N}specified-network`] === 'over'
+  }, PATIENCE)
+  const fault = server.faults.add({ verb: 'get', resource: 'virtualmachineinstances', effect: 'stall' })
+  const waiting = createLauncher(client, 'launcher-slow', run).then(
+    () => 'made',
+    (error: unknown) => errorText(error),
+  )
+  await eventually(() => fault.hit > 0, PATIENCE)
+  assert.is((await pod('beside')).metadata.annotations?.[`${N}handled-by-webhook`], 'true')
+  fault.remove()
+  console.log(`a launcher whose VirtualMachineInstance could not be read in time: ${await waiting}`)
+})
+
+test('pods outside --pod-label-selector pass as they are', async () => {
+  const metadata = { name: 'skipped', namespace: 'default', labels: { skip: '' } }
+  const annotations = { [`${N}specified-network`]: 'gone' }
+  const spec = { containers: [{ name: 'main', image: 'none' }] }
+  const made: Pod = await client.create<never>(PODS, { metadata: { ...metadata, annotations }, spec } as never)
+  assert.equal(made.metadata.annotations, annotations)
+  assert.is(made.spec?.nodeSelector, undefined)
 })
 
 test('while no replica is there pods are admitted untouched, our kinds are not', async () => {

@@ -6,7 +6,6 @@ import { formatAddress } from '../../../lib/ip/index.ts'
 import { handledConfiguration, ownConfiguration, type Surroundings } from '../../../lib/manager/decide/configuration.ts'
 import { keeperOf, type Contender } from '../../../lib/manager/decide/duplicates.ts'
 import { labelDifference, pictureOf, wantedLabels } from '../../../lib/manager/decide/node-labels.ts'
-import { selectorProblem } from '../../../lib/manager/decide/selector.ts'
 import { nodeListOf } from '../../../lib/manager/decide/statuses.ts'
 import { readSubnet } from '../../../lib/manager/decide/subnet-config.ts'
 import { drawMac } from '../../../lib/manager/macs.ts'
@@ -172,26 +171,6 @@ test('D9: duplicates: alive before dead, running before waiting, older before yo
   assert.is(keeperOf([one('old'), one('runs', { inUse: true, created: '2026-02-01T00:00:00Z' })])?.key, 'runs')
   assert.is(keeperOf([one('b'), one('a')])?.key, 'a', 'the same whatever the order')
   assert.is(keeperOf([one('gone', { terminating: true })]), null)
-})
-
-test('selectors: the terms of Kubernetes, no others', () => {
-  for (const good of [
-    '',
-    'a',
-    '!a',
-    'a=b',
-    'a==b',
-    'a!=b',
-    'a in (b,c)',
-    'x.io/a notin (b)',
-    'a=b,c in (d,e),!f',
-    'a=',
-  ]) {
-    assert.is(selectorProblem(good), null, good)
-  }
-  for (const bad of ['a>1', 'a<1', 'a in b', '=b', 'a=b c', 'a in (b', ',']) {
-    assert.match(selectorProblem(bad) ?? '', /no selector term/, bad)
-  }
 })
 
 test('D16: MACs are drawn until one is free', () => {

@@ -92,6 +92,22 @@ test('an authority is replaced in three steps, none before callers trust it', ()
   assert.is(nextStep(alone, short, settled, true), null)
 })
 
+test('renewal waits for nobody: not for callers whose trust is unknown, nor beyond the end of an old authority', () => {
+  const made = after(null, now)
+  const due = now + 293 * DAY
+  assert.match(step(made, due, false)?.reason ?? '', /nears its end/)
+  assert.is(step(made, now + 100 * DAY, false), null)
+  // Of two authorities the key of the old one is gone. Callers are not known to trust the new one, until it must be.
+  const short = { ...settings, authorityDays: 500 }
+  const old = nextStep(null, short, now, true)?.material as Material
+  const both = nextStep(old, { ...short, renewAt: 0 }, now + DAY, true)?.material as Material
+  assert.is(certificatesIn(both.authorities).length, 2)
+  assert.is(nextStep(both, { ...short, renewAt: 0.99 }, now + 340 * DAY, false), null)
+  const late = nextStep(both, { ...short, renewAt: 0.99 }, now + 350 * DAY, false)
+  assert.match(late?.reason ?? '', /about to end/)
+  assert.is.not(late?.material.cert, both.cert)
+})
+
 test('configurations: failure policies and selectors of the contract; only our webhooks are patched', () => {
   const { validating, mutating } = webhookConfigurations({
     namespace: 'kube-system',

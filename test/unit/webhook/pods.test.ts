@@ -13,6 +13,7 @@ const options: PodRuleOptions = {
   ipFamily: 'IPv4Only',
   ipRetain: true,
   statefulKinds: ['StatefulSet'],
+  virtualMachines: true,
 }
 const some = { total: 9, used: 1, available: 8 }
 const none = { total: 9, used: 9, available: 0 }
@@ -198,6 +199,48 @@ test('mutation: mistakes are refused, also the namespace’s and those of kept a
   } catch (error) {
     assert.match(String(error), /namespace "default" cannot be read/)
   }
+})
+
+const launcher = (texts: Record<string, string> = {}, apiVersion = 'kubevirt.io/v1'): Pod => {
+  const made = pod(texts)
+  const owner = { apiVersion, kind: 'VirtualMachineInstance', name: 'vm1', uid: 'run', controller: true }
+  return { ...made, metadata: { ...made.metadata, name: 'virt-launcher-vm1-x', ownerReferences: [owner] } }
+}
+const machine = { apiVersion: 'kubevirt.io/v1', kind: 'VirtualMachine', name: 'vm1', uid: 'vm', controller: true }
+const kept = [holder('10.1.0.5', '', { network: 'under', subnet: 'under4', node: '' })]
+
+test('VMIPRetain: pods of a VirtualMachine go where its addresses are, with the gate only', async () => {
+  const parts = { machine, machineHolders: { vm1: kept } }
+  const annotations = async (one: Pod, more: Partial<World>, gate = true): Promise<string> => {
+    const rules = { ...options, virtualMachines: gate, networkType: 'Overlay' as const }
+    const { decision, patch } = await mutatePod(one, 'default', world(more), rules)
+    accepts(decision)
+    const named = at(patch, '/metadata/annotations/networking.alibaba.com~1specified-network') as string | undefined
+    return `${named ?? 'none'} ${JSON.stringify(at(patch, '/spec/nodeSelector'))}`
+  }
+  const overlay = `none {"${N}overlay-network-attachment":"true"}`
+  assert.is(await annotations(launcher(), parts), 'under {"rack":"a"}', 'no quota: the address is there')
+  assert.is(await annotations(launcher(), parts, false), overlay, 'the gate is off')
+  assert.is(await annotations(launcher(), { ...parts, machine: null }), overlay, 'no VirtualMachine, or no KubeVirt')
+  assert.is(await annotations(launcher({}, 'example.io/v1'), parts), overlay, "another group's kind (D59)")
+  const going = kept.map((one) => ({ ...one, terminating: true }))
+  assert.is(await annotations(launcher(), { machine, machineHolders: { vm1: going } }), overlay)
+})
+
+test('VMIPRetain: what contradicts the addresses of the VirtualMachine is refused', async () => {
+  const parts = { machine, machineHolders: { vm1: kept } }
+  refuses(await validate(launcher({ 'specified-network': 'over' }), parts), field('specified-network', 'over'), '10.1.0.5, reserved', 'of network under', 'IPInstances of the VirtualMachine') // prettier-ignore
+  refuses(await validate(launcher({ 'specified-subnet': 'over4', 'specified-network': 'over' }), parts), 'of network under') // prettier-ignore
+  accepts(await validate(launcher({ 'specified-network': 'under' }), parts))
+  accepts(await validate(launcher({ 'specified-network': 'over' }), { ...parts, machine: null }))
+  // A full network takes back what it gave.
+  const full = {
+    machine,
+    machineHolders: { vm1: [holder('10.0.0.5', '', { node: '' })] },
+    networkList: [network('over', { type: 'Overlay', netID: 4 }, { statistics: none })],
+  }
+  accepts(await validate(launcher({ 'specified-network': 'over' }), full))
+  refuses(await validate(launcher({ 'specified-network': 'over' }), { ...full, machine: null }), 'no IPv4Only address')
 })
 
 test('mutation: host-network pods tolerate a node without network, once', async () => {

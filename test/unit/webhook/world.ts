@@ -1,5 +1,13 @@
 // A cluster in memory for the rules: what a test puts in is what they read.
-import type { Network, Pod, RemoteCluster, RemoteSubnet, Subnet, Wishes } from '../../../lib/api/index.ts'
+import type {
+  Network,
+  OwnerReference,
+  Pod,
+  RemoteCluster,
+  RemoteSubnet,
+  Subnet,
+  Wishes,
+} from '../../../lib/api/index.ts'
 import type { Decision } from '../../../lib/webhook/decision.ts'
 import { holderOf, topologyOf } from '../../../lib/webhook/live.ts'
 import type { Holder, NodeFact, ObjectReads, PodReads, Topology } from '../../../lib/webhook/reads.ts'
@@ -35,6 +43,10 @@ export class World implements ObjectReads, PodReads {
   holders: Holder[] = []
   clusters: RemoteCluster[] = []
   remote: RemoteSubnet[] = []
+  /** Of every VirtualMachineInstance. */
+  machine: OwnerReference | null = null
+  /** Addresses of VirtualMachines by name. */
+  machineHolders: Record<string, Holder[]> = {}
   namespaces: Record<string, Wishes> = { default: { network: '', subnet: '', type: '', family: '' } }
 
   constructor(parts: Partial<World> = {}) {
@@ -49,6 +61,9 @@ export class World implements ObjectReads, PodReads {
     Promise.resolve(this.holders.filter((one) => one.network === name))
   holdersOfPod = (namespace: string, pod: string): Promise<Holder[]> =>
     Promise.resolve(this.holders.filter((one) => one.namespace === namespace && one.pod === pod))
+  machineOf = (): Promise<OwnerReference | null> => Promise.resolve(this.machine)
+  holdersOfMachine = (_namespace: string, name: string): Promise<Holder[]> =>
+    Promise.resolve(this.machineHolders[name] ?? [])
   remoteClusters = (): Promise<RemoteCluster[]> => Promise.resolve(this.clusters)
   remoteSubnets = (): Promise<RemoteSubnet[]> => Promise.resolve(this.remote)
   namespaceWishes = (name: string): Promise<Wishes | null> => Promise.resolve(this.namespaces[name] ?? null)
