@@ -158,6 +158,11 @@ export class Registration {
       'keep it out of what the chart or an injector writes. It is corrected ever less often'
     metrics.fights.inc({ configuration: name })
     log.warn({ configuration: name, writers }, message)
-    this.#events.event(involvedObject(resource, before.metadata as Partial<ObjectMeta>), 'Warning', 'CABundleConflict', message)
+    this.#events.event(
+      involvedObject(resource, before.metadata as Partial<ObjectMeta>),
+      'Warning',
+      'CABundleConflict',
+      message,
+    )
   }
 }

@@ -58,14 +58,22 @@ export async function deleteNetwork(network: Network, reads: ObjectReads, multiC
   const name = nameOf(network)
   const topology = await reads.topology()
   const own = topology.subnets().flatMap((subnet) => (subnet.spec?.network === name ? [subnet.metadata.name] : []))
+  const holders = await reads.holdersOfNetwork(name)
   if (own.length > 0) {
-    const holders = await reads.holdersOfNetwork(name)
     const pods = holders.length === 0 ? '' : `, and with them ${describeHolders(holders)} would lose their network`
     return deny({
       field: 'metadata.name',
       value: name,
       why: `the Network still has the Subnets ${own.slice(0, 10).join(', ')}${own.length > 10 ? ` and ${own.length - 10} more` : ''}${pods}`,
       wayOut: 'delete the pods, then the Subnets, then the Network',
+    })
+  }
+  if (holders.length > 0) {
+    return deny({
+      field: 'metadata.name',
+      value: name,
+      why: `${holders.length} addresses of the Network are still held: ${describeHolders(holders)}`,
+      wayOut: 'delete these pods (and the IPInstances of addresses kept for others) first',
     })
   }
   if (multiCluster && effectiveType(network) === 'Overlay') {
@@ -83,12 +91,12 @@ export async function deleteNetwork(network: Network, reads: ObjectReads, multiC
   const global = topology.networks().find((one) => effectiveType(one) === 'GlobalBGP')
   if (global === undefined) return ALLOWED
   const nodes = new Set(network.status?.nodeList ?? [])
-  const holders = (await reads.holdersOfNetwork(nameOf(global))).filter((holder) => nodes.has(holder.node))
-  if (holders.length === 0) return ALLOWED
+  const announced = (await reads.holdersOfNetwork(nameOf(global))).filter((holder) => nodes.has(holder.node))
+  if (announced.length === 0) return ALLOWED
   return deny({
     field: 'metadata.name',
     value: name,
-    why: `pods of the GlobalBGP Network ${JSON.stringify(nameOf(global))} on its nodes are announced by its BGP sessions: ${describeHolders(holders)}`,
+    why: `pods of the GlobalBGP Network ${JSON.stringify(nameOf(global))} on its nodes are announced by its BGP sessions: ${describeHolders(announced)}`,
     wayOut: 'move these pods to other nodes or delete them first',
   })
 }
@@ -116,24 +124,34 @@ async function selectorOverlap(network: Network, reads: ObjectReads): Promise<De
   return null
 }
 
-/** Pods on nodes the changed selector leaves out. */
+/**
+ * Pods on nodes the changed selector leaves out: those of the Network, and of a BGP Network also those of the GlobalBGP Network,
+ * which its sessions announce. The selector before counts as well as the status, which may be behind.
+ */
 async function strandedPods(old: Network, network: Network, reads: ObjectReads): Promise<Decision | null> {
-  const nodes = new Map((await reads.nodes()).map((node) => [node.name, node]))
+  const listed = new Set(old.status?.nodeList ?? [])
+  const before = old.spec?.nodeSelector ?? {}
+  const selected = Object.keys(before).length > 0
   const leaving = new Set(
-    (old.status?.nodeList ?? []).filter((name) => {
-      const node = nodes.get(name)
-      return node !== undefined && !selectorMatches(network.spec?.nodeSelector, node.labels)
-    }),
+    (await reads.nodes())
+      .filter(({ name, labels }) => listed.has(name) || (selected && selectorMatches(before, labels)))
+      .filter(({ labels }) => !selectorMatches(network.spec?.nodeSelector, labels))
+      .map(({ name }) => name),
   )
   if (leaving.size === 0) return null
-  const holders = (await reads.holdersOfNetwork(nameOf(network))).filter(
-    (holder: Holder) => leaving.has(holder.node) && !holder.terminating,
-  )
+  const names = [nameOf(network)]
+  if (effectiveMode(network) === 'BGP') {
+    const networks = (await reads.topology()).networks()
+    names.push(...networks.filter((one) => effectiveType(one) === 'GlobalBGP').map(nameOf))
+  }
+  const all = await Promise.all(names.map((name) => reads.holdersOfNetwork(name)))
+  const holders = all.flat().filter((holder: Holder) => leaving.has(holder.node) && !holder.terminating)
   if (holders.length === 0) return null
+  const nodes = [...new Set(holders.map(({ node }) => node))]
   return deny({
     field: 'spec.nodeSelector',
     value: network.spec?.nodeSelector ?? undefined,
-    why: `it leaves out the nodes ${[...leaving].slice(0, 10).join(', ')}, where pods use this Network: ${describeHolders(holders)}`,
+    why: `it leaves out the nodes ${nodes.slice(0, 10).join(', ')}, where pods use this Network: ${describeHolders(holders)}`,
     wayOut: 'drain these nodes first, or keep their labels in the selector',
   })
 }

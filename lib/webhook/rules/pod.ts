@@ -18,6 +18,7 @@ import {
   isAvailable,
   isGloballyUnique,
   isIPv6Subnet,
+  isPrivateSubnet,
   isStateful,
   machineInstance,
   parseBool,
@@ -29,7 +30,9 @@ import {
   statisticsFor,
   versionsOf,
   wishesOf,
+  type IPFamily,
   type NamedObjects,
+  type Network,
   type Pod,
   type ResolveDefaults,
   type Resolved,
@@ -228,8 +231,30 @@ function checkCapacity(pod: Pod, wanted: Resolved, kept: readonly Holder[], topo
     const why = `Subnet ${JSON.stringify(full)} has no address left`
     return denyOption(pod, SPECIFIED_SUBNET, why, 'name another Subnet, enlarge it, or delete pods')
   }
-  if (subnets.length > 0 || isAvailable(statisticsFor(network, family))) return null
+  if (subnets.length > 0) return null
+  if (isAvailable(statisticsFor(network, family))) return checkOpenSubnets(pod, network, family, topology)
   const why = `Network ${JSON.stringify(network.metadata.name)} has no ${family} address left`
   const field = annotationOrLabel(pod, SPECIFIED_NETWORK) === '' ? NETWORK_TYPE : SPECIFIED_NETWORK
   return denyOption(pod, field, why, 'add a Subnet, enlarge one, or delete pods')
+}
+
+/** The numbers of a Network count private Subnets, which serve only pods that name them. */
+function checkOpenSubnets(pod: Pod, network: Network, family: IPFamily, topology: Topology): Decision | null {
+  const { name } = network.metadata
+  const own = topology.subnets().filter((subnet) => subnet.spec?.network === name)
+  for (const version of versionsOf(family)) {
+    // A Subnet without numbers is younger than its Network's.
+    const free = own.filter((subnet) => isIPv6Subnet(subnet) === (version === 6) && (subnet.status?.available ?? 1) > 0)
+    if (free.length === 0 || free.some((subnet) => !isPrivateSubnet(subnet))) continue
+    const names = free.map((subnet) => subnet.metadata.name).slice(0, 10)
+    const why = `Network ${JSON.stringify(name)} has IPv${version} addresses left only in private Subnets (${names.join(', ')})`
+    const wayOut = `name one by ${SPECIFIED_SUBNET}, add a Subnet, or delete pods`
+    return denyOption(
+      pod,
+      annotationOrLabel(pod, SPECIFIED_NETWORK) === '' ? NETWORK_TYPE : SPECIFIED_NETWORK,
+      why,
+      wayOut,
+    )
+  }
+  return null
 }

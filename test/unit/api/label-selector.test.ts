@@ -18,8 +18,7 @@ test('what each term selects', () => {
   ] as const) {
     const { value, error } = parseLabelSelector(text)
     assert.is(error, null, text)
-    for (const labels of selected)
-      assert.is(value?.(labels), true, `${text} selects ${JSON.stringify(labels)}`)
+    for (const labels of selected) assert.is(value?.(labels), true, `${text} selects ${JSON.stringify(labels)}`)
   }
   for (const [text, ...others] of [
     ['a', {}, { b: 'a' }],
