@@ -29,7 +29,7 @@ test('answers that get lost: what was created is found, not made again', () =>
     }
   }))
 
-test('two managers at once: one works; when it is cut off the other takes over, and the first writes no more', () =>
+test('D10, D61: two managers at once: one works; when it is cut off the other takes over, and the first writes no more', () =>
   withRig(async (rig) => {
     await fixture(rig)
     const lease = { durationMs: 4000, renewDeadlineMs: 2500, retryPeriodMs: 200 }
@@ -54,7 +54,7 @@ test('two managers at once: one works; when it is cut off the other takes over, 
     }
   }))
 
-test('overlapping, malformed and orphaned objects stop only themselves, and say so', () =>
+test('D20: overlapping, malformed and orphaned objects stop only themselves, and say so', () =>
   withRig(async (rig) => {
     await fixture(rig)
     // Age decides between two that overlap, and it is known to the second.
@@ -102,7 +102,7 @@ test('overlapping, malformed and orphaned objects stop only themselves, and say 
     await rig.served('later', 2)
   }))
 
-test('an address held in two namespaces: the older stays, the other pod gets another one', () =>
+test('D9: an address held in two namespaces: the older stays, the other pod gets another one', () =>
   withRig(async (rig) => {
     await fixture(rig)
     await rig.namespace('other')

@@ -124,7 +124,7 @@ test('a deleted pod gives its address back: usage first, then the object', () =>
     })
   }))
 
-test('a finished pod gives its address back while it still exists', () =>
+test('D30: a finished pod gives its address back while it still exists', () =>
   withManager(async (rig) => {
     const done = await rig.pod('done')
     const failed = await rig.pod('failed')
@@ -180,7 +180,7 @@ test('two hundred pods at once: no address twice, no MAC twice', () =>
     console.log(`200 dual-stack pods in ${Math.round(elapsed)} ms`)
   }))
 
-test('pods that find no address get one as soon as one comes free', () =>
+test('D12: pods that find no address get one as soon as one comes free', () =>
   withManager(async (rig) => {
     await rig.network('tiny', { type: 'Underlay', netID: 7, nodeSelector: { tiny: 'yes' } })
     await rig.subnet('tiny', 'tiny', '10.7.0.0/30', { gateway: '10.7.0.1' })
@@ -234,7 +234,7 @@ test('host-network pods, unbound pods and pods outside the selector are left alo
     )
   }))
 
-test('half a dual-stack pod is completed with the same MAC, strays are removed', () =>
+test('D6, D11: half a dual-stack pod is completed with the same MAC, strays are removed', () =>
   withRig(async (rig) => {
     await fixture(rig)
     const annotations = { 'network-type': 'Overlay', 'ip-family': 'DualStack' }

@@ -101,7 +101,7 @@ test('a retained address counts as used and is given to nobody else', () =>
     assert.is.not(other?.spec?.address.ip, kept?.spec?.address.ip)
   }))
 
-test('nothing is reserved while a container runs, unless its node is gone', () =>
+test('D45: nothing is reserved while a container runs, unless its node is gone', () =>
   withManager(async (rig) => {
     const pod = await rig.pod('busy-0', { statefulSet: 'fake' })
     await rig.served('busy-0')
@@ -145,7 +145,7 @@ for (const [what, strand] of [
     }))
 }
 
-test('ip-retain: false gives the address back and takes a new one', () =>
+test('D31: ip-retain: false gives the address back and takes a new one', () =>
   withManager(async (rig) => {
     const annotations = { 'ip-retain': 'false' }
     await rig.pod('free-0', { statefulSet: 'fake', annotations })
@@ -231,7 +231,7 @@ test('objects deleted by hand while the pod goes do not keep it', () =>
     await eventually(async () => (await rig.instances('clean-0')).length === 0, 8000)
   }))
 
-test('a pod whose kind is not stateful any more loses the finalizer', () =>
+test('D60: a pod whose kind is not stateful any more loses the finalizer', () =>
   withRig(async (rig) => {
     await fixture(rig)
     const manager = rig.manager()

@@ -102,7 +102,7 @@ test('node labels follow networks, selectors and what is left', () =>
     await labelled(rig, 'node4', 'dualstack=empty ipv4=empty ipv6=empty overlay underlay')
   }))
 
-test('at rest nothing is written', () =>
+test('D33: at rest nothing is written', () =>
   withRig(async (rig) => {
     await rig.manager().leading
     await fixture(rig)
