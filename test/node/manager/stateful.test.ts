@@ -90,6 +90,29 @@ test('bound, reserved when the pod leaves, back to the same pod on another node'
     }
   }))
 
+test('an evicted pod of a set is reserved while it still exists, and the next one has its address', () =>
+  withManager(async (rig) => {
+    const pod = await rig.pod('out-0', { statefulSet: 'fake' })
+    const before = await rig.served('out-0')
+    await rig.client.patchStatus('merge', PODS, pod.metadata, {
+      status: {
+        phase: 'Failed',
+        reason: 'Evicted',
+        containerStatuses: [{ name: 'test', state: { terminated: { exitCode: 137 } } }],
+      },
+    })
+    const kept = await reserved(rig, 'out-0')
+    assert.equal(texts(kept), texts(before))
+    assert.match(
+      await eventually(async () => (await rig.events('Pod', 'out-0', 'IPReserveSucceed'))[0] ?? null),
+      /reserved 192\.168\.56\.2/,
+    )
+    const left = await rig.client.get<Pod>(PODS, pod.metadata)
+    assert.equal(left.metadata.finalizers ?? [], [], 'nothing holds it any more')
+    await restart(rig, 'out-0', {})
+    assert.equal(texts(await rig.served('out-0')), texts(before))
+  }))
+
 test('a retained address counts as used and is given to nobody else', () =>
   withManager(async (rig) => {
     await rig.pod('keep-0', { statefulSet: 'fake' })
