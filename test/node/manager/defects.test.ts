@@ -274,7 +274,10 @@ test('finalizers the original left go when their objects do, others stay', () =>
       }, limitMs)
       await rig.client.patch('merge', kind, { name: 'left' }, { metadata: { finalizers: null } })
     }
-    await eventually(async () => (await rig.client.find(PODS, { namespace: 'default', name: 'left' })) === null, limitMs)
+    await eventually(
+      async () => (await rig.client.find(PODS, { namespace: 'default', name: 'left' })) === null,
+      limitMs,
+    )
     await gone(rig, '192-168-56-2')
   }))
 
