@@ -1,6 +1,7 @@
 // Raw frames of one device (AF_PACKET), for ARP and neighbour discovery probes and announcements.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,38 +31,60 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
                         InstanceMethod("close", &PacketSocket::Close)});
   }
 
-  /** new PacketSocket(namespaceFd, index, etherType, allMulticast, (frames: Buffer[]) => void) */
+  /**
+   * new PacketSocket(namespaceFd, index, etherType, allMulticast, filter, (frames: Buffer[]) => void); the filter is an
+   * array of sock_filter as bytes, none when empty
+   */
   explicit PacketSocket(const Napi::CallbackInfo& info) : SubscriptionObject(info), frame_(kFrameBytes) {
     const int index = ToInt32(info[1]);
     const auto protocol = static_cast<uint16_t>(ToUint32(info[2]));
     const bool allMulticast = ToBool(info[3]);
+    std::vector<sock_filter> filter = ToFilter(info[4]);
+    index_ = index;
     Run(
-        info.Env(), info[0], info[4],
-        [this, index, protocol, allMulticast] { return Open(index, protocol, allMulticast); }, [this] { Read(); });
+        info.Env(), info[0], info[5],
+        [this, protocol, allMulticast, filter = std::move(filter)]() mutable {
+          return Open(protocol, allMulticast, filter);
+        },
+        [this] { Read(); });
   }
   ~PacketSocket() override { Stop(); }
   PacketSocket(const PacketSocket&) = delete;
   PacketSocket& operator=(const PacketSocket&) = delete;
 
  private:
-  Failure Open(int index, uint16_t protocol, bool allMulticast) {
+  static std::vector<sock_filter> ToFilter(const Napi::Value& value) {
+    if (value.IsEmpty() || !value.IsTypedArray()) return {};
+    const auto bytes = value.As<Napi::Uint8Array>();
+    std::vector<sock_filter> filter(bytes.ByteLength() / sizeof(sock_filter));
+    memcpy(filter.data(), bytes.Data(), filter.size() * sizeof(sock_filter));
+    return filter;
+  }
+
+  Failure Open(uint16_t protocol, bool allMulticast, std::vector<sock_filter>& filter) {
     // Protocol 0 receives nothing: no frame of another device slips in before bind.
     fd_ = Fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd_.valid()) return {errno, "open packet socket"};
+    if (!filter.empty()) {
+      const sock_fprog program = {static_cast<uint16_t>(filter.size()), filter.data()};
+      if (setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
+        return {errno, "attach filter of " + std::to_string(filter.size()) + " instructions"};
+      }
+    }
     if (allMulticast) {
       packet_mreq membership = {};
-      membership.mr_ifindex = index;
+      membership.mr_ifindex = index_;
       membership.mr_type = PACKET_MR_ALLMULTI;
       if (setsockopt(fd_.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership) != 0) {
-        return {errno, "receive all multicast on device " + std::to_string(index)};
+        return {errno, "receive all multicast on device " + std::to_string(index_)};
       }
     }
     sockaddr_ll address = {};
     address.sll_family = AF_PACKET;
     address.sll_protocol = htons(protocol);
-    address.sll_ifindex = index;
+    address.sll_ifindex = index_;
     if (bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      return {errno, "bind packet socket to device " + std::to_string(index)};
+      return {errno, "bind packet socket to device " + std::to_string(index_)};
     }
     return {};
   }
@@ -74,6 +97,8 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
                                       reinterpret_cast<sockaddr*>(&from), &fromLength);
       // ENETDOWN and ENETUNREACH report the device's state; it may come up again. Reading clears them.
       if (length < 0 || from.sll_pkttype == PACKET_OUTGOING) continue;
+      // A parent's socket is shown the frames of its VLAN devices, too, without their tags.
+      if (from.sll_ifindex != index_) continue;
       {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (frames_.size() >= kMaxFrames) {
@@ -125,6 +150,7 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
   void Release() override { fd_.Reset(); }
 
   Fd fd_;
+  int index_ = 0;
   std::vector<uint8_t> frame_;
   std::mutex mutex_;
   std::deque<std::vector<uint8_t>> frames_;

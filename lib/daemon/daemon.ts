@@ -23,6 +23,7 @@ import { NodePodNetworking } from './pod-networking.ts'
 import { EngineReadiness } from './readiness.ts'
 import { ResolverFeed } from './resolver-feed.ts'
 import { ClusterView } from './view/cluster-view.ts'
+import { VlanAddresses } from './vlan/index.ts'
 
 /** The longest a timer can run: some 24 days. */
 const FOREVER_MS = 2 ** 31 - 1
@@ -36,6 +37,8 @@ export interface DaemonOptions {
   readonly nodeName: string
   readonly preferences: InterfacePreferences
   readonly dataplane: Omit<DataplaneConfig, Parents>
+  /** How long ADD asks about the addresses of a VLAN pod, milliseconds. */
+  readonly vlanCheckTimeoutMs: number
   /** Pod MTU on the overlay, 0 for what the parent allows. */
   readonly vxlanMtu: number
   readonly cni: {
@@ -163,10 +166,19 @@ async function bringUp(options: DaemonOptions, owner: Owner): Promise<Daemon> {
   const events = new EventRecorder(client, { component: 'hybridnet-daemon', host: nodeName, logger: log })
   owner.own(() => events.stop())
   const readiness = new EngineReadiness(engine, options.vxlanMtu)
+  const vlan = new VlanAddresses({
+    namespace,
+    engine,
+    parent: parents.vlan.name,
+    timeoutMs: options.vlanCheckTimeoutMs,
+    log: log.child({ component: 'vlan' }),
+  })
+  owner.own(() => vlan.stop())
   const networking = new NodePodNetworking({
     client,
     view,
     dataplane: readiness,
+    vlan,
     hostNamespace: namespace,
     nodeName,
     log: log.child({ component: 'cni' }),

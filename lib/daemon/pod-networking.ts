@@ -40,6 +40,7 @@ import type { AssignedPod, Attachment, NetworkStatus, PodAddresses, PodNetworkin
 import { podFamily, type FamilyDefaults, type KeptAddress } from './pod-family.ts'
 import type { ClusterView } from './view/cluster-view.ts'
 import { projectIPInstance, projectPod } from './view/projections.ts'
+import type { VlanAddress, VlanAddresses } from './vlan/index.ts'
 import { Waiters } from './waiters.ts'
 
 /** What is asked of the dataplane. */
@@ -59,6 +60,8 @@ export interface PodNetworkingOptions {
   readonly client: KubeClient
   readonly view: ClusterView
   readonly dataplane: PodDataplane
+  /** Asks about addresses of VLAN pods, and announces them. */
+  readonly vlan: Pick<VlanAddresses, 'check' | 'announce'>
   readonly hostNamespace: NetworkNamespace
   readonly nodeName: string
   readonly log: Logger
@@ -232,6 +235,22 @@ export class NodePodNetworking implements PodNetworking {
       signal,
       () => tryAgain('the node is not ready for the pod yet', missing().join('; ')),
     )
+    const onVlan = this.#vlanAddresses(pod)
+    await Promise.all([this.#connectivity(pod, signal), this.#options.vlan.check(onVlan, signal)])
+    this.#options.vlan.announce(onVlan)
+  }
+
+  /** The addresses that neighbours on a VLAN will see; none for pods of other modes. */
+  #vlanAddresses(pod: PodAddresses): VlanAddress[] {
+    if (pod.mode !== 'VLAN') return []
+    const instances = this.#options.view.instancesOf(pod.uid)
+    return pod.addresses.map(({ address, gateway }) => {
+      const vlanId = instances.find((instance) => instance.address === address)?.netID ?? null
+      return { address, gateway, vlanId }
+    })
+  }
+
+  async #connectivity(pod: PodAddresses, signal: AbortSignal): Promise<void> {
     if (!this.#options.checkConnectivity) return
     await Promise.all(
       pod.addresses

@@ -77,6 +77,7 @@ export async function run(argv: string[]): Promise<number> {
         ipv6RouteCacheGcThresh: flags['ipv6-route-cache-gc-thresh'],
         vlanArpEnhancement: flags['enable-vlan-arp-enhancement'],
       },
+      vlanCheckTimeoutMs: flags['vlan-check-timeout'],
       vxlanMtu: flags['vxlan-mtu'],
       cni: {
         socketPath: flags['bind-socket'],

@@ -69,6 +69,7 @@ export interface Addon {
     index: number,
     etherType: number,
     allMulticast: boolean,
+    filter: Uint8Array,
     onFrames: (frames: Buffer[]) => void,
   ) => NativePacketSocket
   readonly layout: Readonly<Record<string, number>>

@@ -18,7 +18,7 @@ export type { LinkChanges, LinkEnd, LinkSelector, LinkSpec, PeerEnd, VxlanSpec }
 export { Monitor, type MonitorEvent, type MonitorObject, type MonitorOptions } from './monitor.ts'
 export { createNamespace, deleteNamespace, NetworkNamespace } from './namespace.ts'
 export { unpackNeighbours, type FdbSpec, type NeighSpec } from './neigh.ts'
-export { openPacketSocket, PacketSocket, type PacketSocketOptions } from './packet.ts'
+export { openPacketSocket, PacketSocket, type FilterInstruction, type PacketSocketOptions } from './packet.ts'
 export { ping } from './ping.ts'
 export { NftMonitor, type NftMonitorOptions } from './nft-monitor.ts'
 export { request, type Request } from './request.ts'

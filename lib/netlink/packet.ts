@@ -5,6 +5,9 @@ import { checkIndex } from './check.ts'
 import { asNetlinkError } from './errors.ts'
 import type { NetworkNamespace } from './namespace.ts'
 
+/** An instruction of classic BPF: `struct sock_filter` of linux/filter.h. Offsets count from the Ethernet header. */
+export type FilterInstruction = readonly [code: number, jumpTrue: number, jumpFalse: number, k: number]
+
 export interface PacketSocketOptions {
   /** Device index. */
   readonly index: number
@@ -12,6 +15,8 @@ export interface PacketSocketOptions {
   readonly etherType: number
   /** Receive every multicast frame too, whatever groups the device has joined. */
   readonly allMulticast?: boolean
+  /** Only frames that this program lets pass are received; everything unless given. */
+  readonly filter?: readonly FilterInstruction[]
   /** At most 64 at a time. Frames this host sends are not among them. */
   readonly onFrames: (frames: readonly Buffer[]) => void
 }
@@ -23,7 +28,7 @@ export class PacketSocket {
 
   /** @throws NetlinkError ENODEV, EPERM */
   constructor(namespace: NetworkNamespace, options: PacketSocketOptions) {
-    const { index, etherType, allMulticast = false, onFrames } = options
+    const { index, etherType, allMulticast = false, filter = [], onFrames } = options
     checkIndex('index', index)
     if (!Number.isInteger(etherType) || etherType < 1 || etherType > 0xffff) {
       throw new RangeError(`etherType is ${etherType}, expected 1 to 65535`)
@@ -31,7 +36,7 @@ export class PacketSocket {
     this.#index = index
     const Native = addon().PacketSocket
     try {
-      this.#native = new Native(namespace.fd, index, etherType, allMulticast, onFrames)
+      this.#native = new Native(namespace.fd, index, etherType, allMulticast, packed(filter), onFrames)
     } catch (error) {
       throw asNetlinkError(error, `open packet socket on device ${index} in ${namespace.path}`)
     }
@@ -61,6 +66,17 @@ export class PacketSocket {
     this.#closed = true
     this.#native.close()
   }
+}
+
+/** In the processor's own byte order, as the kernel reads it. */
+function packed(filter: readonly FilterInstruction[]): Uint8Array {
+  const bytes = new Uint8Array(filter.length * 8)
+  for (const [i, [code, jumpTrue, jumpFalse, k]] of filter.entries()) {
+    new Uint16Array(bytes.buffer, i * 8, 1)[0] = code
+    bytes.set([jumpTrue, jumpFalse], i * 8 + 2)
+    new Uint32Array(bytes.buffer, i * 8 + 4, 1)[0] = k
+  }
+  return bytes
 }
 
 /** Opens a packet socket; it keeps the process alive until closed. */
