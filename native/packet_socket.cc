@@ -2,11 +2,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -22,6 +24,8 @@ constexpr size_t kFrameBytes = size_t{64} * 1024;
 /** Frames waiting for JavaScript; later ones are dropped and counted. */
 constexpr size_t kMaxFrames = 256;
 constexpr size_t kFramesPerCallback = 64;
+/** Destination and source, before type or tag. */
+constexpr size_t kMacsBytes = 12;
 
 class PacketSocket final : public SubscriptionObject<PacketSocket> {
  public:
@@ -41,6 +45,7 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
     const bool allMulticast = ToBool(info[3]);
     std::vector<sock_filter> filter = ToFilter(info[4]);
     index_ = index;
+    protocol_ = protocol;
     Run(
         info.Env(), info[0], info[5],
         [this, protocol, allMulticast, filter = std::move(filter)]() mutable {
@@ -65,6 +70,8 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
     // Protocol 0 receives nothing: no frame of another device slips in before bind.
     fd_ = Fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd_.valid()) return {errno, "open packet socket"};
+    const int on = 1;
+    if (setsockopt(fd_.get(), SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) != 0) return {errno, "ask for VLAN tags"};
     if (!filter.empty()) {
       const sock_fprog program = {static_cast<uint16_t>(filter.size()), filter.data()};
       if (setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
@@ -89,14 +96,36 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
     return {};
   }
 
+  /** The kernel takes the tag out of the frame and tells it beside; put it back where it was on the wire. */
+  static void InsertTag(const msghdr& message, std::vector<uint8_t>* frame) {
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr || header->cmsg_level != SOL_PACKET || header->cmsg_type != PACKET_AUXDATA) return;
+    tpacket_auxdata aux;
+    memcpy(&aux, CMSG_DATA(header), sizeof aux);
+    if ((aux.tp_status & TP_STATUS_VLAN_VALID) == 0 || frame->size() < kMacsBytes) return;
+    const uint16_t protocol = (aux.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0 ? aux.tp_vlan_tpid : ETH_P_8021Q;
+    const uint8_t tag[] = {static_cast<uint8_t>(protocol >> 8), static_cast<uint8_t>(protocol),
+                           static_cast<uint8_t>(aux.tp_vlan_tci >> 8), static_cast<uint8_t>(aux.tp_vlan_tci)};
+    frame->insert(frame->begin() + kMacsBytes, std::begin(tag), std::end(tag));
+  }
+
   void Read() {
     while (Wait(fd_.get())) {
       sockaddr_ll from = {};
-      socklen_t fromLength = sizeof from;
-      const ssize_t length = recvfrom(fd_.get(), frame_.data(), frame_.size(), MSG_DONTWAIT,
-                                      reinterpret_cast<sockaddr*>(&from), &fromLength);
+      alignas(cmsghdr) char control[CMSG_SPACE(sizeof(tpacket_auxdata))];
+      iovec part = {frame_.data(), frame_.size()};
+      msghdr message = {};
+      message.msg_name = &from;
+      message.msg_namelen = sizeof from;
+      message.msg_iov = &part;
+      message.msg_iovlen = 1;
+      message.msg_control = control;
+      message.msg_controllen = sizeof control;
+      const ssize_t length = recvmsg(fd_.get(), &message, MSG_DONTWAIT);
       // ENETDOWN and ENETUNREACH report the device's state; it may come up again. Reading clears them.
       if (length < 0 || from.sll_pkttype == PACKET_OUTGOING) continue;
+      // With a VLAN that has no device here, for instance: shown without their tags, as if they had none.
+      if (protocol_ != ETH_P_ALL && from.sll_pkttype == PACKET_OTHERHOST) continue;
       // A parent's socket is shown the frames of its VLAN devices, too, without their tags.
       if (from.sll_ifindex != index_) continue;
       {
@@ -106,6 +135,7 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
           continue;
         }
         frames_.emplace_back(frame_.begin(), frame_.begin() + length);
+        InsertTag(message, &frames_.back());
       }
       Signal();
     }
@@ -151,6 +181,7 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
 
   Fd fd_;
   int index_ = 0;
+  uint16_t protocol_ = 0;
   std::vector<uint8_t> frame_;
   std::mutex mutex_;
   std::deque<std::vector<uint8_t>> frames_;

@@ -17,7 +17,10 @@ export interface PacketSocketOptions {
   readonly allMulticast?: boolean
   /** Only frames that this program lets pass are received; everything unless given. */
   readonly filter?: readonly FilterInstruction[]
-  /** At most 64 at a time. Frames this host sends are not among them. */
+  /**
+   * At most 64 at a time, as on the wire, tags included. Frames this host sends are not among them, and those for others only with
+   * etherType 0x0003.
+   */
   readonly onFrames: (frames: readonly Buffer[]) => void
 }
 

@@ -1,5 +1,5 @@
 // Reads captured Ethernet frames as far as is needed to say how a TCP connection travelled: plain, or inside VXLAN. Pure.
-// RFC 791 (IPv4), 8200 (IPv6), 7348 (VXLAN). IPv6 extension headers and IP fragments are not followed.
+// RFC 791 (IPv4), 8200 (IPv6), 7348 (VXLAN), IEEE 802.1Q. IPv6 extension headers and IP fragments are not followed.
 import { fromBytes, type IPAddress } from '../ip/index.ts'
 
 /** A TCP packet seen on the wire. */
@@ -8,6 +8,8 @@ export interface Sighting {
   readonly sourcePort: number
   readonly destination: IPAddress
   readonly destinationPort: number
+  /** 802.1Q id of the frame on the wire; 0 when it has no tag. */
+  readonly vlan: number
   /** The tunnel it was in; null when it was not in one. */
   readonly tunnel: Tunnel | null
 }
@@ -29,6 +31,7 @@ interface IpPacket {
 const ethernetHeader = 14
 const etherTypeIpv4 = 0x0800
 const etherTypeIpv6 = 0x86dd
+const etherTypeVlan = 0x8100
 const protocolTcp = 6
 const protocolUdp = 17
 const vxlanHeader = 8
@@ -39,9 +42,11 @@ const vxlanHeader = 8
  * @param vxlanPort UDP port of VXLAN, 8472 unless configured otherwise
  */
 export function readFrame(frame: Uint8Array, vxlanPort: number): Sighting | null {
-  const outer = ipPacket(frame)
+  const tagged = word16(frame, 12) === etherTypeVlan
+  const vlan = tagged ? word16(frame, 14) & 0x0fff : 0
+  const outer = ipPacket(frame, tagged ? ethernetHeader + 4 : ethernetHeader)
   if (outer === null) return null
-  const tcp = tcpSighting(outer, null)
+  const tcp = tcpSighting(outer, vlan, null)
   if (tcp !== null) return tcp
   if (outer.protocol !== protocolUdp || word16(outer.payload, 2) !== vxlanPort) return null
   const vxlan = outer.payload.subarray(8)
@@ -50,13 +55,13 @@ export function readFrame(frame: Uint8Array, vxlanPort: number): Sighting | null
   const vni = ((vxlan[4] ?? 0) << 16) | word16(vxlan, 5)
   const inner = ipPacket(vxlan.subarray(vxlanHeader))
   const { source, destination } = outer
-  return inner === null ? null : tcpSighting(inner, { vni, source, destination })
+  return inner === null ? null : tcpSighting(inner, vlan, { vni, source, destination })
 }
 
-function ipPacket(frame: Uint8Array): IpPacket | null {
-  if (frame.length < ethernetHeader) return null
-  const packet = frame.subarray(ethernetHeader)
-  switch (word16(frame, 12)) {
+function ipPacket(frame: Uint8Array, header = ethernetHeader): IpPacket | null {
+  if (frame.length < header) return null
+  const packet = frame.subarray(header)
+  switch (word16(frame, header - 2)) {
     case etherTypeIpv4: {
       const headerLength = ((packet[0] ?? 0) & 0x0f) * 4
       const isLaterFragment = (word16(packet, 6) & 0x1fff) !== 0
@@ -81,9 +86,10 @@ function ipPacket(frame: Uint8Array): IpPacket | null {
   }
 }
 
-function tcpSighting({ source, destination, protocol, payload }: IpPacket, tunnel: Tunnel | null): Sighting | null {
+function tcpSighting(packet: IpPacket, vlan: number, tunnel: Tunnel | null): Sighting | null {
+  const { source, destination, protocol, payload } = packet
   if (protocol !== protocolTcp || payload.length < 20) return null
-  return { source, sourcePort: word16(payload, 0), destination, destinationPort: word16(payload, 2), tunnel }
+  return { source, sourcePort: word16(payload, 0), destination, destinationPort: word16(payload, 2), vlan, tunnel }
 }
 
 /** Big-endian; 0 beyond the end. */
