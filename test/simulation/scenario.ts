@@ -29,6 +29,8 @@ export interface Scenario {
   readonly namespaces: readonly string[]
   /** Versions the server's cache may be behind for who asks for a cached list. */
   readonly cacheLag: number
+  /** Objects a page of a list has at most. */
+  readonly pageSize: number
   /** Last address of the small subnet: so tight that pods have to wait in some runs. */
   readonly smallSubnetEnd: string
 }
@@ -91,6 +93,7 @@ export function scenarioOf(seed: number, profile: Profile): Scenario {
     sets,
     namespaces: NAMESPACES,
     cacheLag: dice.below(30),
+    pageSize: dice.pick([2, 5, 500]),
     smallSubnetEnd: dice.pick(['10.1.0.4', '10.1.0.8', '10.1.0.12']),
   }
 }
@@ -105,7 +108,7 @@ function weightsOf(profile: Profile): Readonly<Record<OrderKind, number>> {
     'drop-set': 2,
     retain: 2,
     reboot: 2,
-    crash: profile === 'crashes' ? 25 : troubled ? 6 : 0,
+    crash: profile === 'crashes' ? 25 : profile === 'zombies' ? 14 : troubled ? 6 : 0,
     terminate: profile === 'calm' ? 0 : 2,
     pause: troubled ? 3 : 0,
     wall: troubled ? 2 : 0,
@@ -138,7 +141,7 @@ function linkOf(dice: Dice, profile: Profile): LinkSettings {
   const zombies = profile === 'zombies'
   return {
     faults,
-    delays: zombies ? { ...delays, slow: delays.slow + 0.02, slowMs: 40_000 } : delays,
+    delays: zombies ? { ...delays, slow: delays.slow + 0.08, slowMs: 60_000 } : delays,
     watchLagMs: dice.between(10, 4000),
     afterlifeMs: zombies ? 60_000 : 300,
   }

@@ -1,6 +1,5 @@
 // One run: the real manager over a simulated API server and clock, in a cluster that lives, from a scenario. Deterministic: the
 // same scenario gives the same steps.
-import type { KubeClient } from '../../lib/kube/index.ts'
 import { Dice } from './engine/dice.ts'
 import { installGlobals } from './engine/globals.ts'
 import type { SimProcess } from './engine/process.ts'
@@ -24,7 +23,8 @@ import { Workloads } from './world/workloads.ts'
 /** A planted bug: what of the manager's surroundings is other than it should be. */
 export interface Variant {
   readonly tap?: (process: SimProcess) => Tap
-  readonly client?: (client: KubeClient) => KubeClient
+  /** Changes the code of this process for a run. @returns puts it back */
+  readonly patch?: () => () => void
 }
 
 export interface RunOptions {
@@ -84,6 +84,7 @@ class Run {
     const dice = new Dice(scenario.seed).split(`${scenario.profile} world`)
     const api = this.#api
     this.#endpoint.cacheLag = scenario.cacheLag
+    this.#endpoint.pageSize = scenario.pageSize
     this.#always = new Always({ store: this.#store, truth: this.#truth, fenced: scenario.profile !== 'zombies' })
     this.#workloads = new Workloads({
       api,
@@ -124,7 +125,6 @@ class Run {
       clocks: scenario.clocks,
       settings: () => (this.#rested ? RESTED_LINK : scenario.link),
       tap: (process) => this.#tap(process),
-      ...(options.variant?.client === undefined ? {} : { client: options.variant.client }),
       logLevel: options.logLevel ?? 'warn',
       onLog: (line, process) => this.#log(line, process),
       ...(options.onTrace === undefined ? {} : { trace: (text: string) => this.#trace(() => text) }),
@@ -133,6 +133,7 @@ class Run {
 
   async go(): Promise<Outcome> {
     const restore = installGlobals(this.#scheduler)
+    const repair = this.#options.variant?.patch?.()
     const onRejection = (error: unknown): void => {
       this.#failure ??= new Violation(
         'no promise is left alone',
@@ -155,6 +156,7 @@ class Run {
       // What is left of the managers must never run again.
       for (const { process: one } of this.#managers.living()) one.dead = true
       process.off('unhandledRejection', onRejection)
+      repair?.()
       restore()
     }
     if (this.#failure !== null) this.#trace(() => `VIOLATION ${this.#failure?.message ?? ''}`)
@@ -259,6 +261,7 @@ class Run {
     const planted = this.#options.variant?.tap?.(process)
     return {
       request: (exchange) => planted?.request?.(exchange) ?? exchange,
+      lost: (exchange) => planted?.lost?.(exchange) ?? null,
       reply: (exchange, reply) => {
         if (
           exchange.method === 'GET' &&

@@ -56,6 +56,8 @@ export class Endpoint {
   #tokens = 0
   /** How many versions the cache behind resourceVersion=0 lags. */
   cacheLag = 0
+  /** Objects a page of a list has at most, whatever was asked for. */
+  pageSize = 500
 
   constructor(api: Api) {
     this.#api = api
@@ -118,7 +120,7 @@ export class Endpoint {
 
   #list(kind: string, query: URLSearchParams): Reply {
     const { store } = this.#api
-    const limit = Number(query.get('limit') ?? 0)
+    const limit = Math.min(Number(query.get('limit') ?? 0), this.pageSize)
     const token = query.get('continue')
     let snapshot: Snapshot
     if (token === null) {

@@ -14,6 +14,8 @@ import { WatchStream } from './watch-stream.ts'
 export interface Tap {
   request?(exchange: Exchange): Exchange
   reply?(exchange: Exchange, reply: Reply): Reply
+  /** What the sender is told instead of a lost answer. */
+  lost?(exchange: Exchange): Reply | null
 }
 
 export interface LinkOptions {
@@ -182,6 +184,11 @@ export class Link implements Carrier {
           this.#options.trace?.(
             `${process.name} ${method} ${path} ${exchange.body ?? ''} -> ${reply.status}${fate === 'delivered' ? '' : ` (${fate})`}`,
           )
+        const told = fate === 'lostAfter' || fate === 'cutAfter' ? (tap?.lost?.(exchange) ?? null) : null
+        if (told !== null) {
+          back(() => answered(told))
+          return
+        }
         if (fate === 'lostAfter') return
         if (fate === 'cutAfter') back(() => broken('ECONNRESET', true))
         else if (fate === 'lateSuccess') back(() => answered(asReply(new Refusal(504, 'Timeout', 'request timed out'))))

@@ -41,10 +41,7 @@ export interface ManagersOptions {
   readonly count: number
   readonly clocks: ClockSettings
   readonly settings: () => LinkSettings
-  /** Objects a page of a list is cut to, 0 for as asked: what a test can vary is the manager's own paging. */
   readonly tap?: ((process: SimProcess) => Tap) | undefined
-  /** Changes the client a manager gets: how tests plant bugs. */
-  readonly client?: ((client: KubeClient) => KubeClient) | undefined
   readonly logLevel: string
   readonly onLog: (line: LogLine, process: SimProcess) => void
   readonly onStart?: ((life: ManagerLife) => void) | undefined
@@ -111,7 +108,7 @@ export class Managers {
     scheduler.after(0, process, () => {
       const client = KubeClient.through(link, null)
       life.manager = startManager({
-        client: this.#options.client?.(client) ?? client,
+        client,
         log,
         registry: new Registry(),
         identity: name,

@@ -50,8 +50,18 @@ export interface OrderPlan {
 }
 
 export function makeOrders(dice: Dice, plan: OrderPlan): Order[] {
-  const moments = Array.from({ length: plan.count }, () => Math.floor(dice.between(0, plan.withinMs)))
-  return moments.sort((a, b) => a - b).map((at) => ({ at, ...makeOrder(dice, plan) }) as Order)
+  const orders = Array.from({ length: plan.count }, () => {
+    const at = Math.floor(dice.between(0, plan.withinMs))
+    return { at, ...makeOrder(dice, plan) } as Order
+  })
+  // Some pods go before they have come.
+  const regrets = orders.flatMap((order): Order[] => {
+    if (order.kind !== 'pod' || !dice.chance(0.25)) return []
+    const { namespace, name } = order
+    const at = order.at + Math.floor(dice.between(0, 3000))
+    return [{ at, kind: 'delete', namespace, name, forced: dice.chance(0.5) }]
+  })
+  return [...orders, ...regrets].sort((a, b) => a.at - b.at)
 }
 
 function makeOrder(dice: Dice, plan: OrderPlan): object {
