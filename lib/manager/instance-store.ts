@@ -7,7 +7,7 @@
 import { IPINSTANCES, addressToName, type IPInstance } from '../api/index.ts'
 import type { Allocator, AddressRecord, Claim } from '../ipam/index.ts'
 import { formatAddress } from '../ip/index.ts'
-import { ApiError, FencedError, isAlreadyExists, isNotFound, type KubeClient } from '../kube/index.ts'
+import { ApiError, FencedError, isAlreadyExists, isConflict, isNotFound, type KubeClient } from '../kube/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Cluster } from './cluster.ts'
 import { bindPatch, newInstance, reservePatch, reserveStatusPatch, type Holder } from './decide/instance-object.ts'
@@ -63,20 +63,21 @@ export class InstanceStore {
     }
   }
 
-  /** Brings the object to the reserved form, and clears what the daemon reported. Idempotent. */
+  /**
+   * Brings the object to the reserved form, and clears what the daemon reported. Idempotent.
+   *
+   * @throws ApiError (isConflict) when the object is not as last seen any more
+   */
   async reserve(instance: Instance, dropPod = false): Promise<void> {
+    let version = String(instance.version)
     if (!instance.reserved) {
-      this.#learn(
-        await this.#client.patch<IPInstance>(
-          'merge',
-          IPINSTANCES,
-          instance,
-          reservePatch(instance.uid, instance.controller, dropPod),
-        ),
-      )
+      const patch = reservePatch(instance, dropPod)
+      const reserved = await this.#client.patch<IPInstance>('merge', IPINSTANCES, instance, patch)
+      this.#learn(reserved)
+      version = reserved.metadata.resourceVersion ?? version
     }
     if (!instance.reserved || instance.statusLeft) {
-      const patch = reserveStatusPatch(new Date())
+      const patch = reserveStatusPatch(version, new Date())
       this.#learn(await this.#client.patchStatus<IPInstance>('merge', IPINSTANCES, instance, patch))
     }
   }
@@ -134,12 +135,13 @@ export class InstanceStore {
     const { record } = claim
     const instance = this.#cluster.instanceAt(record.namespace, record.address)
     const ref = { namespace: record.namespace, name: instance?.name ?? addressToName(record.address) }
-    const patch = bindPatch(claim, holder, record.uid, instance?.finalizers ?? [])
+    const patch = bindPatch(claim, holder, instance?.finalizers ?? [])
     try {
       this.#learn(await this.#client.patch<IPInstance>('merge', IPINSTANCES, ref, patch))
     } catch (error) {
       if (error instanceof FencedError) throw error
-      if (!isDefinite(error) && (await this.#isBound(ref, holder.pod))) return
+      // A conflict may be with this very patch, sent again because its first answer got lost.
+      if ((!isDefinite(error) || isConflict(error)) && (await this.#isBound(ref, holder.pod))) return
       // Also when nothing could be learnt: the pod comes back and the same patch is sent again. Left as it is, the record
       // would say that the pod is served.
       this.#allocator.restore(claim)

@@ -253,7 +253,12 @@ class Run {
 
   #checkRest(): void {
     const leading = this.#managers.living().filter(({ manager }) => manager?.isLeading())
-    checkAtRest({ store: this.#store, truth: this.#truth, allocator: leading[0]?.manager?.allocator ?? null })
+    checkAtRest({
+      store: this.#store,
+      truth: this.#truth,
+      allocator: leading[0]?.manager?.allocator ?? null,
+      fenced: this.#scenario.profile !== 'zombies',
+    })
   }
 
   /** Sees the first consistent list of addresses a process is given; a planted bug may sit behind. */

@@ -4,7 +4,6 @@ import { Allocator } from '../../lib/ipam/index.ts'
 import { Ledger } from '../../lib/ipam/ledger.ts'
 import { Topology } from '../../lib/ipam/topology.ts'
 import { KubeClient, LeaderElector, type Exchange } from '../../lib/kube/index.ts'
-import { InstanceStore } from '../../lib/manager/instance-store.ts'
 import type { Profile } from './scenario.ts'
 import type { Reply } from './server/endpoint.ts'
 import type { Tap } from './server/link.ts'
@@ -183,20 +182,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     breaks: TWICE,
   },
   {
-    name: 'duplicate detector off',
-    profile: 'zombies',
-    variant: instead(
-      Allocator.prototype,
-      'observe',
-      (original) =>
-        function (this: Allocator, view) {
-          const observation = original.call(this, view)
-          return observation.kind === 'duplicate' ? { kind: 'known' } : observation
-        },
-    ),
-    breaks: ['one address, one object'],
-  },
-  {
     name: 'no finalizer on stateful pods: they leave unseen',
     profile: 'crashes',
     variant: between({
@@ -224,12 +209,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     profile: 'faults',
     variant: instead(Allocator.prototype, 'gone', () => () => false),
     breaks: ['memory is the objects', 'who can have an address has one', 'a stateful pod keeps its addresses'],
-  },
-  {
-    name: 'claims of pods that are gone are forgotten',
-    profile: 'faults',
-    variant: instead(InstanceStore.prototype, 'settle', () => () => Promise.resolve()),
-    breaks: ['memory is the objects', 'who can have an address has one', 'what leaves is let go'],
   },
   {
     name: 'a failed binding is not taken back: the pod counts as served',

@@ -39,8 +39,9 @@ export async function leave(pod: PodView, options: LeavingOptions): Promise<void
   const held = records.filter((record) => record.phase === 'live' || record.phase === 'reserved')
   const instances = held.map((record) => {
     const instance = options.cluster.instanceAt(record.namespace, record.address)
-    // Written a moment ago; its event brings the pod back here.
-    if (instance === null) throw new Error(`the IPInstance of ${formatAddress(record.address)} was not seen yet`)
+    // Written a moment ago: what is seen of it may be what it was before, reserved for instance.
+    if (instance === null || instance.version < record.version)
+      throw new Error(`the IPInstance of ${formatAddress(record.address)} was not seen yet`)
     return instance
   })
   // A pod orphaned by its workload is known by the owner its addresses have.
@@ -91,7 +92,9 @@ async function reserve(
   options: LeavingOptions,
 ): Promise<void> {
   const fresh = instances.filter((instance) => !instance.reserved || instance.statusLeft)
-  await Promise.all(fresh.map((instance) => options.store.reserve(instance, dropPod)))
+  // All are over before the next attempt begins: one that comes late would undo what follows.
+  const results = await Promise.allSettled(fresh.map((instance) => options.store.reserve(instance, dropPod)))
+  for (const result of results) if (result.status === 'rejected') throw result.reason as Error
   if (fresh.some((instance) => !instance.reserved)) say(pod, 'IPReserveSucceed', 'reserved', held, options)
 }
 

@@ -19,6 +19,7 @@ import {
 } from '../../api/index.ts'
 import { familyOf, formatAddress, formatInterfaceAddress } from '../../ip/index.ts'
 import type { Claim } from '../../ipam/index.ts'
+import type { Instance } from '../views/instance.ts'
 import type { PodView } from '../views/pod.ts'
 
 function labels(claim: Claim, { pod, machine }: Holder): Record<string, string> {
@@ -110,13 +111,16 @@ export function newInstance(claim: Claim, holder: Holder, mac: number): IPInstan
 
 /**
  * Merge patch that gives an existing object to a pod. `spec.address` never changes; foreign finalizers stay. The UID makes
- * the server refuse it for another object of the name.
+ * the server refuse it for another object of the name, the version for one that has changed: a patch whose answer got lost may
+ * arrive long after, when the object has been given on.
  */
-export function bindPatch(claim: Claim, holder: Holder, uid: string, finalizers: readonly string[]): object {
+export function bindPatch(claim: Claim, holder: Holder, finalizers: readonly string[]): object {
   const { pod, owner } = holder
+  const { uid, version } = claim.record
   return {
     metadata: {
       uid,
+      resourceVersion: String(version),
       finalizers: [...new Set([...finalizers, FINALIZER_IP_ALLOCATED])],
       labels: labels(claim, holder),
       ownerReferences: [owner],
@@ -141,12 +145,15 @@ export function bindPatch(claim: Claim, holder: Holder, uid: string, finalizers:
  *
  * @param dropPod the name of the pod goes too: the next pod of a VirtualMachine has another one
  */
-export function reservePatch(uid: string, owner: OwnerReference | null, dropPod: boolean): object {
+export function reservePatch(
+  { uid, version, controller }: Pick<Instance, 'uid' | 'version' | 'controller'>,
+  dropPod: boolean,
+): object {
   const labels = { [LABEL_NODE]: null, [LABEL_POD_UID]: null, ...(dropPod ? { [LABEL_POD]: null } : {}) }
   const podName = dropPod ? { podName: null } : {}
   return {
-    metadata: { uid, labels },
-    spec: { binding: { nodeName: '', podUID: null, ...podName, held: heldForPod(owner, dropPod) } },
+    metadata: { uid, resourceVersion: String(version), labels },
+    spec: { binding: { nodeName: '', podUID: null, ...podName, held: heldForPod(controller, dropPod) } },
   }
 }
 
@@ -156,9 +163,10 @@ function rfc3339(time: Date): string {
 }
 
 /** Merge patch of the status of a reserved object: no sandbox has it. */
-export function reserveStatusPatch(now: Date): object {
+export function reserveStatusPatch(resourceVersion: string, now: Date): object {
   const updateTimestamp = rfc3339(now)
-  return { status: { podName: null, podNamespace: null, nodeName: null, sandboxID: null, updateTimestamp } }
+  const metadata = { resourceVersion }
+  return { metadata, status: { podName: null, podNamespace: null, nodeName: null, sandboxID: null, updateTimestamp } }
 }
 
 /** Merge patch that lets a terminating object go, as far as it is up to us: only the own finalizer (D52). */

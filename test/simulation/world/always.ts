@@ -78,6 +78,9 @@ export class Always {
     const before = this.#kept.get(sandbox.pod)
     this.#kept.set(sandbox.pod, { set: owner.uid, addresses })
     if (before?.set !== owner.uid || before.addresses === addresses) return
+    // What a deleted set kept is collected at once, though its pods are still there.
+    const set = this.#store.get('statefulsets', `${pod.metadata.namespace ?? ''}/${owner.name}`)
+    if (set?.metadata.uid !== owner.uid) return
     throw new Violation(
       'a stateful pod keeps its addresses',
       `${sandbox.pod} had ${before.addresses}, has ${addresses}`,

@@ -20,14 +20,16 @@ export interface RestOptions {
   readonly truth: Truth
   /** Of the manager that leads, null when none does. */
   readonly allocator: Allocator | null
+  /** No request outlived the leadership of its sender. */
+  readonly fenced: boolean
 }
 
 export function checkAtRest(options: RestOptions): void {
-  const { store, truth, allocator } = options
+  const { store, truth, allocator, fenced } = options
   if (allocator === null) throw new Violation('somebody leads', 'no manager leads at rest')
   const instances = store.list<IPInstance>('ipinstances')
   const pods = new Map(store.list<Pod>('pods').map((pod) => [podKeyOf(pod), pod]))
-  checkHolders(store, instances, pods)
+  checkHolders(store, instances, pods, fenced)
   checkUnique(instances)
   const counted = checkCounts(store, instances)
   checkMemory(instances, allocator)
@@ -49,7 +51,12 @@ export function checkAtRest(options: RestOptions): void {
 const finalizers = (pod: Pod): string => (pod.metadata.finalizers ?? []).join(', ') || 'no finalizer'
 
 /** Each object is held by a pod that is there, or kept for one of a set that is there. */
-function checkHolders(store: Store, instances: readonly IPInstance[], pods: ReadonlyMap<string, Pod>): void {
+function checkHolders(
+  store: Store,
+  instances: readonly IPInstance[],
+  pods: ReadonlyMap<string, Pod>,
+  fenced: boolean,
+): void {
   for (const instance of instances) {
     const { namespace = '', name } = instance.metadata
     const leak = (why: string): never => {
@@ -58,10 +65,13 @@ function checkHolders(store: Store, instances: readonly IPInstance[], pods: Read
     if (isLeaving(instance)) leak('is still being deleted')
     const binding = instance.spec?.binding
     const pod = pods.get(`${namespace}/${binding?.podName ?? ''}`)
+    const owner = instance.metadata.ownerReferences?.[0]
+    const set = store.get('statefulsets', `${namespace}/${owner?.name ?? ''}`)
+    const isKept = owner?.kind === 'StatefulSet' && set?.metadata.uid === owner.uid
+    // Written for a pod of a set after the pod had gone: kept for the next one, though not in the reserved form.
+    if (!fenced && isKept) continue
     if (isReserved(instance)) {
-      const owner = instance.metadata.ownerReferences?.[0]
-      const set = store.get('statefulsets', `${namespace}/${owner?.name ?? ''}`)
-      if (owner?.kind !== 'StatefulSet' || set?.metadata.uid !== owner.uid) leak('is reserved for nobody')
+      if (!isKept) leak('is reserved for nobody')
       if (pod !== undefined && !isFinished(pod)) leak(`is reserved although pod ${podKeyOf(pod)} is there`)
       if (instance.status?.sandboxID) leak('is reserved with a sandbox')
       continue
