@@ -4,16 +4,18 @@
 //        [--settle-seconds N] [--sample N] [--replay FILE] [--save FILE] [--shrink] [--shrink-minutes N] [--without KIND,...] [--verbose] [--logs]
 //
 // Without options 1,000 steps over some 500 pods on three nodes. `--without` leaves kinds of steps out: without those that end
-// processes (kill,reboot-node,remove-node,restart-kubelet) the memory of long lives is seen. It starts itself again in namespaces of its own.
+// processes (kill,reboot-node,remove-node,restart-kubelet) the memory of long lives is seen. CHURN_PLANT=deaf-daemon plants a bug.
+// It starts itself again in namespaces of its own.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { inSandbox, sandboxCommand, sandboxEnvironment } from '../../../lib/standalone/index.ts'
 import { showLogs } from '../support.ts'
 import { generate } from './generate.ts'
+import { plantOf } from './plant.ts'
 import { ChurnFailure, runChurn, settlementLine } from './run.ts'
 import { shrinkInFreshClusters } from './shrink.ts'
-import { formatSteps, parseSteps, type Step } from './steps.ts'
+import { formatSteps, kinds, parseSteps, type Step } from './steps.ts'
 
 const { values } = parseArgs({
   options: {
@@ -67,7 +69,13 @@ if (!inSandbox()) {
   process.exit(status ?? 1)
 }
 
-const leftOut = new Set(values.without.split(','))
+const leftOut = new Set(values.without.split(',').filter((kind) => kind !== ''))
+for (const kind of leftOut) {
+  if (!kinds.has(kind)) {
+    console.error(`--without '${kind}': expected one of ${[...kinds].join(', ')}`)
+    process.exit(2)
+  }
+}
 const listed: readonly Step[] =
   values.replay === undefined ? generate(shape) : parseSteps(readFileSync(values.replay, 'utf8'))
 const steps = listed.filter((step) => !leftOut.has(step.do))
@@ -82,6 +90,7 @@ try {
     sample: whole('sample'),
     onProgress: (text) => console.log(text),
     verbose: values.verbose,
+    plant: plantOf(process.env['CHURN_PLANT'] ?? null),
     onFailure: (cluster) => {
       if (values.logs) showLogs(cluster, 200)
     },

@@ -14,6 +14,7 @@ import { Judge, programs, type Process } from './judge.ts'
 import { keyOf, readObjects } from './objects.ts'
 import { Observer } from './observer.ts'
 import { Performer } from './perform/index.ts'
+import type { Plant } from './plant.ts'
 import type { Step } from './steps.ts'
 
 export interface RunOptions {
@@ -27,6 +28,8 @@ export interface RunOptions {
   /** Pods whose pairs are probed at each. */
   readonly sample: number
   readonly onProgress: (text: string) => void
+  /** A bug planted on purpose; see plant.ts. */
+  readonly plant?: (cluster: Cluster) => Plant
   /** Tell what a settlement waits for, whenever that changes. */
   readonly verbose?: boolean
   /** Told of a failure while the cluster still stands. */
@@ -133,6 +136,7 @@ class Run {
   readonly #observer: Observer
   readonly #performer: Performer
   readonly #judge: Judge
+  readonly #plant: Plant
   readonly #started: number
   readonly #settlements: Settlement[] = []
   readonly #directory: string
@@ -144,6 +148,7 @@ class Run {
     this.#observer = observer
     this.#started = started
     this.#directory = cluster.directory
+    this.#plant = options.plant?.(cluster) ?? (() => undefined)
     this.#performer = new Performer(cluster, client)
     observer.onPodGone = (pod) => this.#performer.podGone(pod)
     this.#judge = new Judge({
@@ -167,6 +172,7 @@ class Run {
         await this.#settle(index)
         filled = Math.min(filled, performance.now())
       } else await this.#performer.perform(step)
+      this.#plant(step)
       if (this.#observer.violations.length > 0) throw new ChurnFailure(index, this.#observer.violations)
     }
     await this.#end()

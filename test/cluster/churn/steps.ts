@@ -78,7 +78,8 @@ export type Step =
   | { readonly do: 'settle' }
   | { readonly do: 'pause'; readonly ms: number }
 
-const kinds: ReadonlySet<string> = new Set<Step['do']>([
+/** Every kind of step. */
+export const kinds: ReadonlySet<string> = new Set<Step['do']>([
   'namespace',
   'delete-namespace',
   'pod',
