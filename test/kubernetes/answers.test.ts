@@ -20,29 +20,12 @@ import { type Case, cases } from './answers.cases.ts'
 
 /** Cases in which the embedded server is known to answer otherwise, and how. */
 const known = new Map([
-  ['pod on node', 'says PodScheduled at once, not when it is bound'],
-  ['pods list', 'as above'],
-  ['pods field', 'as above'],
   ['pods bad rv', 'the real one answers 500 to a version that is no number'],
-  ['pods too new', 'get ignores a version of the future'],
-  ['pod merge immutable', 'the specification of a pod may be changed'],
-  ['pod wrong uid', '409 instead of 422'],
-  ['pod status wrong uid', '409 instead of 422'],
-  ['pod status bad ip', 'addresses of a status are not looked at'],
-  ['pod delete now', 'shows the grace period there was'],
-  ['pod finalizer bare', 'finalizers of pods need no domain'],
-  ['pods delete all', 'no DisruptionTarget condition of an evicted pod'],
   ['unknown group', 'a Status instead of plain text'],
   ['svc bad port', 'one cause of two'],
-  ['network wrong uid', 'as with pods'],
   ['node', 'no taint until it is ready'],
-  ['node status', 'allocatable is not taken from capacity'],
+  ['node status', 'as above'],
   ['node taint', 'as above'],
-  ['node bad taint', 'effects of taints are not looked at'],
-  ['node podcidr', 'CIDRs of nodes are not looked at'],
-  ['deploy selector', 'one cause of two'],
-  ['sts', 'no zeros in the status of a new one'],
-  ['sts immutable', 'its specification may be changed'],
   ['watch bad rv', 'as with a list'],
 ])
 

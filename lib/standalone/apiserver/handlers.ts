@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from './context.ts'
 import { decode, editable, parseFieldValidation } from './decode.ts'
 import type { Decoded, FieldValidation } from './decode.ts'
-import { StatusError, badRequest, conflict, fieldError, invalid, methodNotAllowed, notFound, qualified, unsupportedMediaType } from './errors.ts' // prettier-ignore
+import { StatusError, badRequest, conflict, fieldError, invalid, methodNotAllowed, notFound, qualified, tooLargeVersion, unsupportedMediaType } from './errors.ts' // prettier-ignore
 import { isObject, text } from './json.ts'
 import { negotiate } from './negotiate.ts'
 import type { Occasion } from './admission/index.ts'
@@ -12,7 +12,7 @@ import { jsonPatch } from './patch/json.ts'
 import { mergePatch } from './patch/merge.ts'
 import { strategicPatch } from './patch/strategic.ts'
 import { Pace } from './pace.ts'
-import { listObjects } from './read.ts'
+import { listObjects, versionParameter } from './read.ts'
 import type { Resource } from './registry.ts'
 import { count, flag, mediaTypeOf, parseBody, parseJsonBody, parseYamlBody, readBody } from './request.ts'
 import type { ResourcePath } from './request.ts'
@@ -123,8 +123,10 @@ export async function handleObject(exchange: Exchange): Promise<void> {
 }
 
 export async function getObject(exchange: Exchange): Promise<void> {
-  const { context, resource, path, response, staleVersion } = exchange
+  const { context, resource, path, query, response, staleVersion } = exchange
   const { collection } = resource
+  const asked = versionParameter(query)
+  if (asked !== undefined && asked > context.store.version) throw tooLargeVersion(asked, context.store.version)
   const stored = (
     typeof staleVersion === 'number'
       ? await context.store.collectionAt(collection, staleVersion)

@@ -11,14 +11,14 @@ import {
 } from './errors.ts'
 import { getObject, isDryRun, managerOf, occasionOf, patchObject, putObject } from './handlers.ts'
 import type { Exchange } from './handlers.ts'
-import { isObject, list, object, text } from './json.ts'
+import { isObject, list, object, text, timestamp } from './json.ts'
 import { mediaTypeOf, parseBody, readBody } from './request.ts'
 import { sendJson } from './respond.ts'
 import { handleScale } from './scale.ts'
 import { objectKey } from './store.ts'
 import { scheduled } from './strategies/pods.ts'
 import type { JsonObject, KubeObject } from './types.ts'
-import { remove, update } from './write.ts'
+import { checkPreconditions, remove, update } from './write.ts'
 
 /** Parts of the real API that need a kubelet's or scheduler's other end, or that nothing here uses. */
 const leftOut = new Set([
@@ -176,12 +176,31 @@ async function evict(exchange: Exchange): Promise<void> {
       throw disruptionBudget(budget.metadata.name ?? '')
     }
   }
-  remove(context, resource, path.namespace, path.name, {
-    dryRun: isDryRun(query) || list(options, 'dryRun').length > 0,
-    gracePeriod: typeof grace === 'number' ? grace : undefined,
-    preconditions: {
-      ...(text(options, 'preconditions', 'uid') === '' ? {} : { uid: text(options, 'preconditions', 'uid') }),
-    },
-  })
+  const dryRun = isDryRun(query) || list(options, 'dryRun').length > 0
+  const uid = text(options, 'preconditions', 'uid')
+  const preconditions = uid === '' ? {} : { uid }
+  checkPreconditions(resource, path.name, stored.object, preconditions)
+  if (!dryRun) markDisrupted(context, exchange)
+  const gracePeriod = typeof grace === 'number' ? grace : undefined
+  remove(context, resource, path.namespace, path.name, { dryRun, gracePeriod, preconditions })
   sendJson(response, 201, created)
+}
+
+/** Why the pod is about to go, for those who decide what to make of it (the controllers of Jobs). */
+function markDisrupted(context: Context, { resource, path }: Exchange): void {
+  const condition = {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: 'EvictionByEvictionAPI',
+    message: 'Eviction API: evicting',
+    lastProbeTime: null,
+    lastTransitionTime: timestamp(),
+  }
+  const mark = (pod: KubeObject): KubeObject => {
+    const status = object(pod, 'status')
+    const others = list(status, 'conditions').filter((one) => text(one, 'type') !== condition.type)
+    pod['status'] = { ...status, conditions: [...others, condition] }
+    return pod
+  }
+  update(context, resource, path.namespace, path.name, 'status', mark, { dryRun: false, manager: null })
 }

@@ -217,7 +217,8 @@ function* tryUpdate(
     ...validateMetaUpdate(next, old),
     ...(resource.custom ? validate(resource.schema, next) : []),
     ...(resource.strategy.validate?.(next) ?? []),
-    ...(resource.strategy.validateUpdate?.(next, old) ?? []),
+    // A binding is the one way to give a pod its node.
+    ...(part === 'binding' ? [] : (resource.strategy.validateUpdate?.(next, old) ?? [])),
   ]
   if (errors.length > 0) throw invalid(resource, name, errors)
   if (reviewed) yield { ...point, phase: 'validating', object: next }
@@ -251,7 +252,8 @@ function commit(
   if (isGone(resource, next)) {
     const removed = context.store.remove(resource.collection, before.key)
     resource.strategy.changed?.(undefined, before.object)
-    return removed === undefined ? next : serve(resource, removed.object)
+    if (removed !== undefined) next.metadata.resourceVersion = String(removed.version)
+    return next
   }
   if (equal(next, old)) return old
   const stored = context.store.put(resource.collection, before.key, toStored(resource, next))

@@ -131,7 +131,8 @@ export function runningStatus(
   const started: Condition = over
     ? { type: 'PodReadyToStartContainers', status: 'False' }
     : well('PodReadyToStartContainers')
-  const wanted = [started, well('Initialized'), readiness('Ready'), readiness('ContainersReady')]
+  // A pod that came with its node's name was scheduled by nobody: its kubelet says so.
+  const wanted = [well('PodScheduled'), started, well('Initialized'), readiness('Ready'), readiness('ContainersReady')]
   // What is so since the beginning is so since the sandbox is there; what changes later, from now.
   const now = containers.every(({ restarts, state }) => restarts === 0 && 'running' in state)
     ? sandbox.startedAt

@@ -75,11 +75,22 @@ export class ChurnFailure extends Error {
   readonly step: number
   readonly problems: readonly string[]
 
-  constructor(step: number, problems: readonly string[]) {
+  constructor(step: number, problems: readonly string[], options?: ErrorOptions) {
     const shown = problems.slice(0, 30).map((problem) => `\n  ${problem}`)
-    super(`at step ${step}: ${problems.length} problems:${shown.join('')}`)
+    super(`at step ${step}: ${problems.length} problems:${shown.join('')}`, options)
     this.step = step
     this.problems = problems
+  }
+}
+
+/** What cannot be done is a failure as well: it is kept, shown and cut down as what the judge finds. */
+async function failureOf(step: number, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    throw error instanceof ChurnFailure
+      ? error
+      : new ChurnFailure(step, [error instanceof Error ? error.message : String(error)], { cause: error })
   }
 }
 
@@ -106,7 +117,7 @@ export function startChurnCluster(nodes: number): Promise<Cluster> {
   })
 }
 
-/** @throws ChurnFailure, or the error of a step that could not be done */
+/** @throws ChurnFailure of what the judge found or a step that could not be done; other errors from the cluster's start and stop */
 export async function runChurn(options: RunOptions): Promise<RunReport> {
   const started = performance.now()
   const cluster = await startChurnCluster(options.nodes)
@@ -149,7 +160,7 @@ class Run {
     this.#started = started
     this.#directory = cluster.directory
     this.#plant = options.plant?.(cluster) ?? (() => undefined)
-    this.#performer = new Performer(cluster, client)
+    this.#performer = new Performer(cluster, client, options.settleMs)
     observer.onPodGone = (pod) => this.#performer.podGone(pod)
     this.#judge = new Judge({
       cluster,
@@ -168,14 +179,16 @@ class Run {
     for (const [index, step] of steps.entries()) {
       if (performance.now() - filled > stepMs && index < steps.length - 1) continue
       taken++
-      if (step.do === 'settle') {
-        await this.#settle(index)
-        filled = Math.min(filled, performance.now())
-      } else await this.#performer.perform(step)
+      await failureOf(index, async () => {
+        if (step.do === 'settle') {
+          await this.#settle(index)
+          filled = Math.min(filled, performance.now())
+        } else await this.#performer.perform(step)
+      })
       this.#plant(step)
       if (this.#observer.violations.length > 0) throw new ChurnFailure(index, this.#observer.violations)
     }
-    await this.#end()
+    await failureOf(steps.length, () => this.#end())
     const { done, faultsHit } = this.#performer
     return {
       seconds: (performance.now() - this.#started) / 1000,

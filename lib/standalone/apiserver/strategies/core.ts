@@ -1,4 +1,5 @@
 // The smaller strategies: namespaces, nodes, events, configuration, leases, endpoint slices, workloads.
+import { isIP } from 'node:net'
 import { Verbatim, fieldError } from '../errors.ts'
 import type { FieldError } from '../errors.ts'
 import { equal, isObject, list, object, text } from '../json.ts'
@@ -27,11 +28,35 @@ export const namespaceStrategy: Strategy = {
   undeletable: (namespace) => (eternal.has(namespace.metadata.name ?? '') ? 'this namespace may not be deleted' : null),
 }
 
+const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute']
+
 export const nodeStrategy: Strategy = {
   keepStatus: true,
   prepareCreate: (node) => {
     node['spec'] ??= {}
     node['status'] ??= {}
+  },
+  defaults: (node) => {
+    const status = node['status']
+    if (isObject(status) && isObject(status['capacity'])) fill(status, { allocatable: status['capacity'] })
+  },
+  validate: (node) => {
+    const errors: FieldError[] = []
+    for (const [index, taint] of list(node, 'spec', 'taints').entries()) {
+      // As the real server has it: the path begins with metadata.
+      const here = `metadata.taints[${index}]`
+      const effect = text(taint, 'effect')
+      if (text(taint, 'key') === '') errors.push(fieldError.required(`${here}.key`))
+      if (!taintEffects.includes(effect)) errors.push(fieldError.notSupported(`${here}.effect`, effect, taintEffects))
+    }
+    const listed = list(node, 'spec', 'podCIDRs')
+    const cidrs = listed.length > 0 ? listed : [text(node, 'spec', 'podCIDR')]
+    for (const [index, cidr] of cidrs.entries()) {
+      if (typeof cidr !== 'string' || cidr === '' || isPrefix(cidr)) continue
+      const why = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+      errors.push(fieldError.invalid(`spec.podCIDRs[${index}]`, cidr, why))
+    }
+    return errors
   },
   validateUpdate: (node, old) => {
     const errors: FieldError[] = []
@@ -43,6 +68,11 @@ export const nodeStrategy: Strategy = {
     }
     return errors
   },
+}
+
+function isPrefix(value: string): boolean {
+  const [, address = '', length = ''] = /^([^/]+)\/(\d{1,3})$/.exec(value) ?? []
+  return isIP(address) !== 0 && Number(length) <= (isIP(address) === 4 ? 32 : 128)
 }
 
 /** Events live beside what they are about. @param reference the member that says what that is */
@@ -234,17 +264,22 @@ function keepStatefulSet(set: KubeObject, old: KubeObject): FieldError[] {
   return [fieldError.forbidden('spec', `updates to statefulset spec for fields other than ${shown} are forbidden`)]
 }
 
-export const statefulSetStrategy = templateStrategy(
-  (spec) =>
-    fill(spec, {
-      replicas: 1,
-      revisionHistoryLimit: 10,
-      podManagementPolicy: 'OrderedReady',
-      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
-      persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
-    }),
-  { validateUpdate: keepStatefulSet },
-)
+export const statefulSetStrategy: Strategy = {
+  ...templateStrategy(
+    (spec) =>
+      fill(spec, {
+        replicas: 1,
+        revisionHistoryLimit: 10,
+        podManagementPolicy: 'OrderedReady',
+        updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
+        persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+      }),
+    { validateUpdate: keepStatefulSet },
+  ),
+  prepareCreate: (set) => {
+    set['status'] = { replicas: 0, availableReplicas: 0 }
+  },
+}
 export const jobStrategy = templateStrategy((spec: JsonObject) =>
   fill(spec, { parallelism: 1, completions: 1, backoffLimit: 6, completionMode: 'NonIndexed', suspend: false }),
 )

@@ -1,4 +1,5 @@
 // Pods: defaults, what may change, and how they end.
+import { isIP } from 'node:net'
 import { Verbatim, fieldError, goText } from '../errors.ts'
 import type { FieldError } from '../errors.ts'
 import { clone, equal, isObject, list, object, own, setOwn, text, timestamp } from '../json.ts'
@@ -156,15 +157,22 @@ function frozenPart(spec: JsonObject): Json {
 function validatePodUpdate(pod: KubeObject, old: KubeObject): FieldError[] {
   const before = specOf(old)
   const after = specOf(pod)
-  const bound = text(before, 'nodeName') === '' && text(after, 'nodeName') !== ''
-  if (equal(frozenPart(before), frozenPart(bound ? { ...after, nodeName: before['nodeName'] } : after))) {
-    const kept = list(after, 'tolerations')
-    if (list(before, 'tolerations').every((toleration) => kept.some((one) => equal(one, toleration)))) return []
-    return [
-      fieldError.forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'),
-    ]
-  }
-  return [fieldError.forbidden('spec', immutable)]
+  const errors = statusAddressErrors(pod)
+  if (!equal(frozenPart(before), frozenPart(after))) return [...errors, fieldError.forbidden('spec', immutable)]
+  const kept = list(after, 'tolerations')
+  if (list(before, 'tolerations').every((toleration) => kept.some((one) => equal(one, toleration)))) return errors
+  const why = 'existing toleration can not be modified except its tolerationSeconds'
+  return [...errors, fieldError.forbidden('spec.tolerations', why)]
+}
+
+function statusAddressErrors(pod: KubeObject): FieldError[] {
+  return ['podIPs', 'hostIPs'].flatMap((member) =>
+    list(pod, 'status', member).flatMap((entry, index) => {
+      const ip = text(entry, 'ip')
+      const why = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
+      return isIP(ip) === 0 ? [fieldError.invalid(`status.${member}[${index}]`, ip, why)] : []
+    }),
+  )
 }
 
 const ended = new Set(['Succeeded', 'Failed'])
@@ -188,7 +196,6 @@ export const podStrategy: Strategy = {
     const spec = pod['spec']
     if (!isObject(spec)) return
     pod['status'] = { phase: 'Pending', qosClass: qosClass(spec) }
-    if (text(spec, 'nodeName') !== '') pod['status'] = { ...object(pod, 'status'), conditions: [scheduled()] }
   },
   // Admission of the real server does so at each write.
   prepareUpdate: (pod) => tolerateAbsence(specOf(pod)),

@@ -22,10 +22,11 @@ export class Performer {
   readonly #nodes: NodeSteps
   #stalled = false
 
-  constructor(cluster: Cluster, client: KubeClient) {
+  /** @param patienceMs how long what steps wait for beside the others may take */
+  constructor(cluster: Cluster, client: KubeClient, patienceMs: number) {
     this.#cluster = cluster
     this.#client = client
-    this.#pods = new PodSteps(client, this.#background)
+    this.#pods = new PodSteps(client, this.#background, patienceMs)
     this.#nodes = new NodeSteps(cluster, client, this.#background, this.#pods)
   }
 

@@ -8,6 +8,8 @@ import { splitName, type Ending, type SetKind, type Wish } from '../steps.ts'
 import type { Background } from './background.ts'
 import { created, found, persist } from './requests.ts'
 
+/** Which of a pod's lives it is. */
+const lifeAnnotation = 'churn.test/life'
 const containers = [{ name: 'main', image: 'none' }]
 const resourceOf = (kind: SetKind): typeof DEPLOYMENTS => (kind === 'Deployment' ? DEPLOYMENTS : STATEFUL_SETS)
 
@@ -16,10 +18,14 @@ export class PodSteps {
   readonly wanted = new Set<string>()
   readonly #client: KubeClient
   readonly #background: Background
+  readonly #patienceMs: number
+  #lives = 0
 
-  constructor(client: KubeClient, background: Background) {
+  /** @param patienceMs how long a pod's earlier life may take to leave the API before it is made again */
+  constructor(client: KubeClient, background: Background, patienceMs: number) {
     this.#client = client
     this.#background = background
+    this.#patienceMs = patienceMs
   }
 
   async create(pod: string, wish: Wish): Promise<boolean> {
@@ -29,14 +35,23 @@ export class PodSteps {
       annotations[ANNOTATION_IP_FAMILY] = wish.endsWith('3') ? 'IPv6Only' : 'IPv4Only'
     } else if (wish !== 'any') annotations[ANNOTATION_IP_FAMILY] = wish
     const { namespace, name } = splitName(pod)
+    const life = String(++this.#lives)
+    annotations[lifeAnnotation] = life
     const made = await created(() =>
       this.#client.create(PODS, {
         metadata: { name, namespace, annotations },
         spec: { containers, terminationGracePeriodSeconds: 1 },
       }),
     )
-    if (made) this.wanted.add(pod)
-    return made
+    // It may be there already since an answer was lost, as in a restart of the API server.
+    if (!made && !(await this.#isThere(pod, life))) return false
+    this.wanted.add(pod)
+    return true
+  }
+
+  async #isThere(pod: string, life: string): Promise<boolean> {
+    const there = await persist(() => this.#client.find<Pod>(PODS, splitName(pod)))
+    return there?.metadata.annotations?.[lifeAnnotation] === life && there.metadata.deletionTimestamp === undefined
   }
 
   async delete(pod: string, how: Ending): Promise<boolean> {
@@ -128,9 +143,11 @@ export class PodSteps {
         const over = home === null || home.metadata.deletionTimestamp !== undefined
         return over || (there !== null && there.metadata.deletionTimestamp === undefined)
       },
-      90_000,
+      this.#patienceMs,
       50,
-    )
+    ).catch((error: unknown) => {
+      throw new Error(`pod ${pod} cannot be made again, its earlier life does not leave the API`, { cause: error })
+    })
   }
 }
 
