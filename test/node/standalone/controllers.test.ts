@@ -295,7 +295,7 @@ test('slices and Endpoints follow the pods: readiness, named ports, more than a 
     const sizes = found.map((slice) => slice.endpoints?.length ?? 0)
     return { ready: endpoints.filter(({ conditions }) => conditions?.ready).length, all: endpoints.length, sizes }
   }
-  await eventually(async () => (await counted()).ready === 120, 20_000, 50)
+  await eventually(async () => (await counted()).ready === 120, 90_000, 50)
   const { all, sizes } = await counted()
   assert.is(all, 120)
   assert.ok(sizes.length >= 2 && sizes.every((size) => size <= 100), sizes.join())
