@@ -6,9 +6,10 @@
 //                                                                               a failing one, made small, with its trace
 import { parseArgs } from 'node:util'
 import { PROFILES, scenarioOf, type Profile, type Scenario } from './scenario.ts'
+import type { FaultRates } from './server/faults.ts'
 import { shrink } from './shrink.ts'
 import { simulate } from './simulation.ts'
-import { PLANTED_BUGS } from './variants.ts'
+import { PLANTED_BUGS, scenarioFor } from './variants.ts'
 
 const { values } = parseArgs({
   options: {
@@ -21,6 +22,8 @@ const { values } = parseArgs({
     shrink: { type: 'boolean', default: false },
     /** Plants the bug whose name begins so (variants.ts). */
     bug: { type: 'string' },
+    /** Rates of faults besides those of the seed, as JSON: {"cutAfter":0.3}. */
+    faults: { type: 'string', default: '{}' },
   },
 })
 
@@ -31,7 +34,8 @@ if (profiles.length === 0) {
 }
 
 const bug = values.bug
-const variant = bug === undefined ? undefined : PLANTED_BUGS.find(({ name }) => name.startsWith(bug))?.variant
+const planted = bug === undefined ? undefined : PLANTED_BUGS.find(({ name }) => name.startsWith(bug))
+const variant = planted?.variant
 if (bug !== undefined && variant === undefined) {
   console.error(
     `--bug '${bug}': expected the beginning of one of\n  ${PLANTED_BUGS.map(({ name }) => name).join('\n  ')}`,
@@ -53,7 +57,9 @@ async function one(scenario: Scenario, traced: boolean): Promise<number> {
 
 /** The scenario, or when it fails and that is wanted the smallest that fails alike. */
 async function small(seed: number, profile: Profile): Promise<Scenario> {
-  const scenario = scenarioOf(seed, profile)
+  const drawn = planted === undefined ? scenarioOf(seed, profile) : scenarioFor({ ...planted, profile }, seed)
+  const faults = { ...drawn.link.faults, ...(JSON.parse(values.faults) as Partial<FaultRates>) }
+  const scenario = { ...drawn, link: { ...drawn.link, faults } }
   if (!values.shrink) return scenario
   const { violation } = await simulate(scenario, { variant })
   if (violation === null) return scenario
@@ -71,7 +77,7 @@ if (values.seed !== undefined) {
   const started = process.cpuUsage()
   let steps = 0
   for (let seed = Number(values.from); seed < Number(values.from) + Number(values.seeds); seed++) {
-    for (const profile of profiles) steps += await one(scenarioOf(seed, profile), false)
+    for (const profile of profiles) steps += await one(await small(seed, profile), false)
   }
   const { user, system } = process.cpuUsage(started)
   console.log(`${steps} steps, ${((user + system) / 1e6).toFixed(1)} s of processor time`)
