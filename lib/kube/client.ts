@@ -2,6 +2,7 @@
 import type { Logger } from '../telemetry/log.ts'
 import { directConnection, type ConnectionSource, type DirectConnection } from './connection.ts'
 import { isNotFound } from './errors.ts'
+import { ServerHistory } from './history.ts'
 import { inCluster, inClusterConnection } from './incluster.ts'
 import { listPages, type ListOptions, type Page } from './list.ts'
 import { collectionPath, objectPath, queryText } from './paths.ts'
@@ -85,9 +86,13 @@ export class KubeClient {
   readonly namespace: string | null
   readonly #requester: Requester
 
-  private constructor(namespace: string | null, requester: Requester) {
+  /** What the informers of this client and of its fenced ones have seen of the server. */
+  readonly history: ServerHistory
+
+  private constructor(namespace: string | null, requester: Requester, history = new ServerHistory()) {
     this.namespace = namespace
     this.#requester = requester
+    this.history = history
   }
 
   /**
@@ -137,7 +142,7 @@ export class KubeClient {
    * FencedError afterwards, aborted when it is lost on the way, and bounded by its write deadline.
    */
   fenced(fence: Fence): KubeClient {
-    return new KubeClient(this.namespace, new Requester({ ...this.#requester.settings, fence }))
+    return new KubeClient(this.namespace, new Requester({ ...this.#requester.settings, fence }), this.history)
   }
 
   /** Read one object. @throws ApiError (isNotFound) */

@@ -11,12 +11,13 @@
 // - of which a line could not be read;
 // - whose watch the server refuses, or ends at once, three times in a row for another reason than overload;
 // - of which accepted watches have shown nothing, no event and no bookmark, for twice the time that is taken for a dead
-//   connection: the server may be waiting for a version that never comes.
+//   connection: the server may be waiting for a version that never comes;
+// - when another reflector of the same client has seen the server go back in time (history.ts).
 //
 // Every failure, and every end within a second, waits with exponential back-off and jitter; progress makes it short again.
 // The loop ends only by its signal. Long-lived watches are spread by a random server-side time-out, as client-go does.
 //
-// Not noticed: a server with another history that has come past the last version seen before we ask it.
+// Not noticed: a server with another history that has come past every version seen before anybody asks it.
 import type { Logger } from '../telemetry/log.ts'
 import { Backoff, jittered, sleep, type BackoffOptions } from './backoff.ts'
 import type { KubeClient } from './client.ts'
@@ -102,8 +103,12 @@ export class Reflector<I> {
   readonly #backoff: Backoff
   readonly #inactivityMs: number
   #resourceVersion: string | null = null
-  /** The newest version ever seen. */
+  /** The newest version seen of this kind since it was last rewound. */
   #newest = ''
+  /** Whether versions of this kind are of the counter the other reflectors see; null before that is known. */
+  #shared: boolean | null = null
+  /** The client's count of rewinds that the view is of. */
+  #rewinds = 0
   #unreadableLogged = false
   /** Watches in a row that were refused, other than for overload, or ended at once. */
   #refusals = 0
@@ -156,6 +161,7 @@ export class Reflector<I> {
       let delay: number
       try {
         if (this.#ahead) await this.#compareHistory(signal)
+        if (this.#outlived()) this.#resourceVersion = null
         if (this.#resourceVersion === null) await this.#list(signal)
         if (await this.#watch(this.#resourceVersion ?? '', signal)) continue
         delay = this.#backoff.next()
@@ -173,6 +179,8 @@ export class Reflector<I> {
     if (this.#health.lists > 0) this.#health.relists++
     let items: I[] = []
     let resourceVersion = ''
+    const { history } = this.#client
+    const before = { newest: history.newest, rewinds: history.rewinds }
     const pages = this.#client.listPages<I>(this.#options.resource, {
       ...this.#selection(),
       pageSize: this.#options.pageSize,
@@ -193,9 +201,11 @@ export class Reflector<I> {
       throw error
     }
     this.#health.lists++
-    const rewound = isOlder(resourceVersion, this.#newest)
-    if (rewound) this.#rewound(resourceVersion)
+    const rewound = this.#judge(resourceVersion, before)
+    // A list from a cache may be behind: it proves nothing.
+    this.#shared ??= fromCache === true || !isOlder(resourceVersion, before.newest)
     this.#newest = resourceVersion
+    this.#rewinds = history.rewinds
     await this.#sink.replace(items, rewound, signal)
     this.#health.lastSync = Date.now()
     this.#resourceVersion = resourceVersion
@@ -203,10 +213,29 @@ export class Reflector<I> {
     this.#current = true
   }
 
-  #rewound(resourceVersion: string): void {
+  /**
+   * Whether a list is of an older state than what was seen before it was asked for, by this reflector or by another.
+   *
+   * @param before what all had seen when the list was asked for
+   */
+  #judge(resourceVersion: string, before: { readonly newest: string; readonly rewinds: number }): boolean {
+    const { history } = this.#client
+    const shared = this.#shared === true
+    const told = shared && history.rewinds !== this.#rewinds
+    const older = isOlder(resourceVersion, this.#newest) || (shared && isOlder(resourceVersion, before.newest))
+    // Where another has told meanwhile, it is one event and not two.
+    if (older && shared && history.rewinds === before.rewinds) history.rewound(resourceVersion)
+    else history.saw(resourceVersion)
+    if (!older && !told) return false
     this.#health.rewinds++
-    const fields = { resource: this.#options.resource.plural, resourceVersion, before: this.#newest }
+    const fields = { resource: this.#options.resource.plural, resourceVersion, before: before.newest }
     this.#options.logger?.warn(fields, 'the API server has gone back in time: restored or replaced')
+    return true
+  }
+
+  /** Whether the server has gone back in time since the view was listed, as another reflector has seen. */
+  #outlived(): boolean {
+    return this.#shared === true && this.#client.history.rewinds !== this.#rewinds
   }
 
   /** One watch. False when it ended so soon that the next must wait. */
@@ -220,14 +249,22 @@ export class Reflector<I> {
       if (version === undefined || isOlder(version, this.#newest)) return
       this.#resourceVersion = version
       this.#newest = version
+      if (this.#shared === true && !this.#outlived()) this.#client.history.saw(version)
     }
     health.watches++
+    const ending = new AbortController()
+    const end = (): void => ending.abort()
+    const forget = this.#client.history.onRewind(() => {
+      if (this.#outlived()) end()
+    })
+    if (signal.aborted) end()
+    signal.addEventListener('abort', end, { once: true })
     const options = {
       ...this.#selection(),
       resourceVersion,
       timeoutSeconds: jittered(this.#options.watchSeconds ?? 300, 1),
       inactivityMs: this.#inactivityMs,
-      signal,
+      signal: ending.signal,
     }
     try {
       await this.#client.watch(this.#options.resource, options, {
@@ -251,7 +288,13 @@ export class Reflector<I> {
           this.#sink.flush()
         },
       })
+    } catch (error) {
+      // Ended to look again: no failure.
+      if (!this.#outlived() || signal.aborted) throw error
+      return true
     } finally {
+      forget()
+      signal.removeEventListener('abort', end)
       this.#current = false
       this.#account(life)
     }
