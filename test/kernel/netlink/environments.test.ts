@@ -128,7 +128,7 @@ test('a worker terminated in the middle of any call ends', async () => {
         }
       `)
       const failed = once(each, 'error').then(([error]) => error as Error)
-    const first = await Promise.race([once(each, 'message'), failed])
+      const first = await Promise.race([once(each, 'message'), failed])
       assert.equal(first, ['looping'], `${name}: ${String(first)}`)
       await new Promise((resolve) => setTimeout(resolve, 5 + round * 7))
       await each.terminate()
