@@ -62,7 +62,7 @@ class PacketSocket final : public SubscriptionObject<PacketSocket> {
     if (value.IsEmpty() || !value.IsTypedArray()) return {};
     const auto bytes = value.As<Napi::Uint8Array>();
     std::vector<sock_filter> filter(bytes.ByteLength() / sizeof(sock_filter));
-    memcpy(filter.data(), bytes.Data(), filter.size() * sizeof(sock_filter));
+    if (!filter.empty()) memcpy(filter.data(), bytes.Data(), filter.size() * sizeof(sock_filter));
     return filter;
   }
 
