@@ -14,6 +14,7 @@ import { IpamError, type Allocator, type AddressRecord, type Claim } from '../..
 import {
   errorText,
   involvedObject,
+  isConflict,
   isNotFound,
   type EventRecorder,
   type KubeClient,
@@ -323,7 +324,8 @@ export class PodController {
   #failed(error: unknown, key: string): void {
     const { cluster, metrics } = this.#options
     const pod = cluster.pods.store.get(key)
-    if (pod === undefined || isNotFound(error)) return
+    // A conflict is nobody's fault: the retry sees the newer object.
+    if (pod === undefined || isNotFound(error) || isConflict(error)) return
     if (error instanceof ConfigurationError || (error instanceof IpamError && !error.isCapacity)) {
       this.waiters.forConfiguration(key)
     }
